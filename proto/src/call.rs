@@ -1,0 +1,208 @@
+//! The calls of protocol 1, each paired with its reply. [`for_each_call!`] is the whole protocol.
+//!
+//! To add a call:
+//!
+//! 1. write the call and its reply in the module of its subject, below this one;
+//! 2. add its row to the table in [`for_each_call!`]; now the daemon no longer compiles;
+//! 3. serve it in the daemon, as a read or as a mutation;
+//! 4. add its golden files, renew the schema and describe it on the wire page; tests name what is
+//!    missing.
+//!
+//! The clients' methods follow from the table.
+
+mod daemon;
+mod key_pair;
+mod params;
+mod session;
+mod signing;
+
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+pub use self::daemon::*;
+pub use self::key_pair::*;
+pub use self::session::*;
+pub use self::signing::*;
+use crate::{Code, Fault};
+
+/// What an app asks of the vault.
+pub trait Call: Serialize + DeserializeOwned {
+    /// What it gets when nothing is wrong.
+    type Reply: Serialize + DeserializeOwned;
+    /// The method's name on the wire.
+    const METHOD: &'static str;
+}
+
+/// Hands the protocol's table to a macro of the caller: one row per call, with its documentation,
+/// as `method_name: CallType => ReplyType = "methodOnTheWire";`.
+#[macro_export]
+macro_rules! for_each_call {
+    ($then:ident) => {
+        $then! {
+            /// Removes a session, its key pair unless another session names it too, and the active
+            /// pointer if it names this session: one atomic, durable step.
+            ///
+            /// Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when no session is named and none is active.
+            clear_session: ClearSession => SessionCleared = "clearSession";
+            /// Removes every session, every key pair that a session names, and the active pointer:
+            /// one atomic, durable step, however many there are. Unused key pairs stay, for another
+            /// app's login may be in flight.
+            ///
+            /// Faults: `NO_SESSION_FOUND` when there is no session.
+            clear_all_sessions: ClearAllSessions => AllSessionsCleared = "clearAllSessions";
+            /// Stores a session under its name, makes it the active one, and deletes the key pair of
+            /// the session that it replaces unless that is still in use: one atomic, durable step.
+            ///
+            /// Faults: `INVALID_TOKEN`, `SESSION_EXPIRED`.
+            store_session: StoreSession => SessionStored = "storeSession";
+            /// Reads a session, by default the active one.
+            ///
+            /// Faults: none; where there is no session, both fields of the reply are null.
+            get_session: GetSession => SessionFound = "getSession";
+            /// Reads the sessions in the order of their names, a page at a time.
+            ///
+            /// Faults: none.
+            get_all_sessions: GetAllSessions => SessionPage = "getAllSessions";
+            /// Reads the name of the active session.
+            ///
+            /// Faults: none; where none is active, the name is null.
+            get_active_session_key: GetActiveSessionKey => ActiveSessionKey = "getActiveSessionKey";
+            /// Makes a session the active one.
+            ///
+            /// Faults: `NOT_FOUND`.
+            set_active_session: SetActiveSession => ActiveSessionSet = "setActiveSession";
+            /// Creates a key pair inside the vault, or takes one in. Taking in one that the vault
+            /// has changes nothing.
+            ///
+            /// Faults: `INVALID_KEY_PAIR`.
+            create_api_key_pair: CreateApiKeyPair => ApiKeyPairCreated = "createApiKeyPair";
+            /// Reads the key pairs in the order of their names, a page at a time.
+            ///
+            /// Faults: none.
+            list_api_key_pairs: ListApiKeyPairs => ApiKeyPairPage = "listApiKeyPairs";
+            /// Deletes an unused key pair.
+            ///
+            /// Faults: `NOT_FOUND`, `KEY_PAIR_IN_USE`.
+            delete_api_key_pair: DeleteApiKeyPair => ApiKeyPairDeleted = "deleteApiKeyPair";
+            /// Deletes unused key pairs from a certain age on.
+            ///
+            /// Faults: none.
+            clear_unused_key_pairs: ClearUnusedKeyPairs => UnusedKeyPairsCleared = "clearUnusedKeyPairs";
+            /// Signs bytes with a key pair of the vault, by default the active session's: ECDSA on
+            /// P-256 over SHA-256 of the payload.
+            ///
+            /// Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when nothing is named and no session is
+            /// active.
+            sign: Sign => Signed = "sign";
+            /// Makes the header that authenticates a request to Turnkey's API.
+            ///
+            /// Faults: as for `sign`.
+            stamp: Stamp => Stamped = "stamp";
+            /// Asks for the vault's events on this connection, from the next one on.
+            ///
+            /// Faults: none.
+            subscribe: Subscribe => Subscribed = "subscribe";
+            /// Reads the state of the daemon.
+            ///
+            /// Faults: none.
+            status: Status => DaemonStatus = "status";
+            /// Stops the daemon: it answers, finishes what it was asked before, and exits.
+            ///
+            /// Faults: none.
+            shutdown: Shutdown => ShutdownBegun = "shutdown";
+        }
+    };
+}
+
+macro_rules! define_requests {
+    ($($(#[doc = $doc:literal])+ $snake:ident: $call:ident => $reply:ident = $method:literal;)+) => {
+        $(
+            impl Call for $call {
+                type Reply = $reply;
+                const METHOD: &'static str = $method;
+            }
+        )+
+
+        /// One of the protocol's calls, its parameters read and checked.
+        #[derive(Clone, Debug)]
+        pub enum Request {
+            $($(#[doc = $doc])+ $call($call),)+
+        }
+
+        impl Request {
+            /// Every method of the protocol, in the order of the documentation.
+            pub const METHODS: &[&str] = &[$($method),+];
+
+            /// Reads a call from its method and parameters; absent parameters mean `{}`.
+            ///
+            /// # Errors
+            ///
+            /// `METHOD_NOT_FOUND`, `INVALID_PARAMS`.
+            pub fn parse(method: &str, params: Option<&RawValue>) -> Result<Self, Fault> {
+                let params = params.map_or("{}", RawValue::get);
+                match method {
+                    $($method => parse_params(params).map(Self::$call),)+
+                    _ => {
+                        let known = Self::METHODS.join(", ");
+                        let message = format!("protocol {} has no such method; it has {known}", crate::PROTOCOL_VERSION);
+                        Err(Fault::new(Code::MethodNotFound, message))
+                    }
+                }
+            }
+
+            /// The method's name on the wire.
+            #[must_use]
+            pub fn method(&self) -> &'static str {
+                match self {
+                    $(Self::$call(_) => $method,)+
+                }
+            }
+        }
+    };
+}
+
+for_each_call!(define_requests);
+
+fn parse_params<C: Call>(params: &str) -> Result<C, Fault> {
+    // An array would be read as a struct by position, which the protocol does not offer.
+    if !params.starts_with('{') {
+        let message = format!("the params of {} must be an object", C::METHOD);
+        return Err(Fault::new(Code::InvalidParams, message).on_params(C::METHOD, None));
+    }
+    serde_json::from_str(params).map_err(|_| params::why_invalid::<C>(params))
+}
+
+/// For optional parameters: absent is `None`, and an explicit null is refused. A client that means
+/// to name a session and sends null must not clear the active one.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// The most entries of a page: 1 to 1000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Limit(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1000)))] u16);
+
+impl Limit {
+    /// The most entries of any page, and of one that names no limit.
+    pub const MAX: Self = Self(1000);
+
+    /// A limit, unless it is 0 or over 1000.
+    #[must_use]
+    pub fn new(entries: u16) -> Option<Self> {
+        (1..=Self::MAX.0).contains(&entries).then_some(Self(entries))
+    }
+
+    /// The most entries of the page.
+    #[must_use]
+    pub fn entries(self) -> usize {
+        self.0.into()
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(u16::deserialize(deserializer)?).ok_or_else(|| de::Error::custom("out of range"))
+    }
+}

@@ -1,0 +1,129 @@
+//! Calls on the daemon itself.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::SessionKey;
+
+/// Asks for events on this connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Subscribe {}
+
+/// From now on [`Event`](crate::Event)s come on this connection, in between replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Subscribed {
+    /// The sequence number of the last event before the subscription; the next one is the first to
+    /// come.
+    pub sequence: u64,
+}
+
+/// Reads the state of the daemon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Status {}
+
+/// The state of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DaemonStatus {
+    /// The protocol that it speaks, see [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION).
+    pub protocol_version: u32,
+    /// Its release.
+    pub daemon_version: String,
+    /// Its process.
+    pub pid: u32,
+    /// How long it has been running, in seconds.
+    pub uptime_seconds: u64,
+    /// Whether it can write.
+    pub health: Health,
+    /// The active session, or null.
+    pub active_session_key: Option<SessionKey>,
+    /// How many there are of what.
+    pub counts: Counts,
+    /// What it accepts.
+    pub limits: Limits,
+    /// Where it keeps things.
+    pub paths: Paths,
+}
+
+/// Whether the daemon can write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Health {
+    /// All is well.
+    Ok,
+    /// A write or a flush failed. Reads and signatures go on; every mutation is refused until the
+    /// daemon is restarted on a healthy disk.
+    StorageFailed,
+    /// A state of a newer daemon.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+/// How many there are of what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Counts {
+    /// Sessions in the vault.
+    pub sessions: u64,
+    /// Key pairs that a session names.
+    pub key_pairs_in_use: u64,
+    /// Key pairs that no session names.
+    pub key_pairs_unused: u64,
+    /// Connections open now.
+    pub connections: u64,
+    /// Mutations that took effect since the daemon started.
+    pub mutations: u64,
+    /// Flushes to the disk that made them durable. Mutations that wait together share one.
+    pub flushes: u64,
+    /// Clear-alls whose old records are still being removed from the store; 0 when all is done.
+    pub generations_to_remove: u64,
+}
+
+/// What the daemon accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Limits {
+    /// The longest line, in bytes.
+    pub line_bytes: u64,
+    /// The longest session key, in bytes.
+    pub session_key_bytes: u64,
+    /// The longest session token, in bytes.
+    pub session_token_bytes: u64,
+    /// The most connections at once.
+    pub connections: u64,
+    /// The longest time a line may take from its first byte to its last, in seconds.
+    pub line_seconds: u64,
+}
+
+/// Where the daemon keeps things.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Paths {
+    /// The socket.
+    pub socket: PathBuf,
+    /// The data directory.
+    pub data_dir: PathBuf,
+}
+
+/// Stops the daemon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Shutdown {}
+
+/// The daemon is draining: it accepts no new connection and exits when the open ones are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ShutdownBegun {}

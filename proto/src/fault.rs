@@ -1,0 +1,209 @@
+//! [`Fault`]: why a call failed. Its [`Code`] is the contract; its message is for people.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{PublicKey, SessionKey};
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $number:literal;)+) => {
+        /// What kind of fault it is: stable, upper case, the same for every version of protocol 1.
+        /// Where one fits it is the code of Turnkey's SDK (`TurnkeyErrorCodes`).
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name,)+
+            /// A code that this version does not know, from a newer daemon.
+            Other(String),
+        }
+
+        impl Code {
+            /// Every code of protocol 1, in the order of the documentation.
+            pub const ALL: &[Code] = &[$(Code::$name),+];
+
+            /// The code as it travels in `data.code`.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Code::$name => $text,)+
+                    Code::Other(text) => text,
+                }
+            }
+
+            /// The JSON-RPC error number that goes with the code: a standard one, or `-32000` for
+            /// the vault's own.
+            #[must_use]
+            pub fn number(&self) -> i32 {
+                match self {
+                    $(Code::$name => $number,)+
+                    Code::Other(_) => -32000,
+                }
+            }
+
+            /// One line on what the code means, for reference pages.
+            #[must_use]
+            pub fn meaning(&self) -> &'static str {
+                match self {
+                    $(Code::$name => concat!($($doc),+).trim_ascii(),)+
+                    Code::Other(_) => "a code of a newer daemon",
+                }
+            }
+        }
+
+        impl From<String> for Code {
+            fn from(text: String) -> Self {
+                match text.as_str() {
+                    $($text => Code::$name,)+
+                    _ => Code::Other(text),
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The line is not one JSON text in UTF-8, or it is over 4 MiB.
+    ParseError = "PARSE_ERROR", -32700;
+    /// The line is JSON but not a JSON-RPC 2.0 request.
+    InvalidRequest = "INVALID_REQUEST", -32600;
+    /// The protocol has no such method.
+    MethodNotFound = "METHOD_NOT_FOUND", -32601;
+    /// A parameter is missing, unknown, or not of its form; `data.field` names it.
+    InvalidParams = "INVALID_PARAMS", -32602;
+    /// The daemon failed in a way that it should not; its log says more.
+    InternalError = "INTERNAL_ERROR", -32603;
+    /// There is no such session or key pair.
+    NotFound = "NOT_FOUND", -32000;
+    /// No session is active, or there is none at all.
+    NoSessionFound = "NO_SESSION_FOUND", -32000;
+    /// The session token cannot be read, or lacks a claim.
+    InvalidToken = "INVALID_TOKEN", -32000;
+    /// The session token's `exp` has passed.
+    SessionExpired = "SESSION_EXPIRED", -32000;
+    /// The key is not on the curve, or its halves do not match.
+    InvalidKeyPair = "INVALID_KEY_PAIR", -32000;
+    /// A session names the key pair: clear the session instead.
+    KeyPairInUse = "KEY_PAIR_IN_USE", -32000;
+    /// The disk failed. Nothing more is written until the daemon is restarted.
+    StorageError = "STORAGE_ERROR", -32000;
+    /// The daemon serves other users only when it was started with `--allow-uid`.
+    AccessDenied = "ACCESS_DENIED", -32000;
+    /// The daemon serves as many connections as it may; close one.
+    TooManyConnections = "TOO_MANY_CONNECTIONS", -32000;
+    /// A line was begun and not ended in time; the connection is closed.
+    LineTimeout = "LINE_TIMEOUT", -32000;
+    /// The daemon is shutting down; the call had no effect.
+    ShuttingDown = "SHUTTING_DOWN", -32000;
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// The error object of a JSON-RPC response.
+///
+/// It never holds a secret, and never text of the request other than the name of a session or of a
+/// key pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Fault {
+    /// The number that goes with the code, see [`Code::number`].
+    #[serde(rename = "code")]
+    pub number: i32,
+    /// What happened and what to do next, for people. Never parse it.
+    pub message: String,
+    /// What programs read.
+    pub data: Box<FaultData>,
+}
+
+/// The part of a fault that programs read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FaultData {
+    /// What kind of fault it is: the contract.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub code: Code,
+    /// The session concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_key: Option<SessionKey>,
+    /// The key pair concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<PublicKey>,
+    /// The method concerned, when its parameters are at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The parameter at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+impl Fault {
+    /// A fault with its code and a message that says what to do next.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            number: code.number(),
+            message: message.into(),
+            data: Box::new(FaultData { code, session_key: None, public_key: None, method: None, field: None }),
+        }
+    }
+
+    /// Names the session concerned.
+    #[must_use]
+    pub fn on_session(mut self, key: &SessionKey) -> Self {
+        self.data.session_key = Some(key.clone());
+        self
+    }
+
+    /// Names the key pair concerned.
+    #[must_use]
+    pub fn on_key_pair(mut self, key: PublicKey) -> Self {
+        self.data.public_key = Some(key);
+        self
+    }
+
+    /// Names the method and, if it is known, the parameter at fault.
+    #[must_use]
+    pub fn on_params(mut self, method: &'static str, field: Option<&'static str>) -> Self {
+        self.data.method = Some(method.to_owned());
+        self.data.field = field.map(str::to_owned);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_survives_the_wire_and_an_unknown_one_is_kept() {
+        for code in Code::ALL {
+            assert_eq!(&Code::from(code.as_str().to_owned()), code);
+        }
+        let newer: Code = serde_json::from_str(r#""TOO_HOT""#).unwrap();
+        assert_eq!(newer, Code::Other("TOO_HOT".to_owned()));
+        assert_eq!(newer.as_str(), "TOO_HOT");
+    }
+
+    #[test]
+    fn fields_of_a_newer_daemon_are_ignored() {
+        let json = r#"{"code":-32000,"message":"m","data":{"code":"NOT_FOUND","hint":1},"more":2}"#;
+        let fault: Fault = serde_json::from_str(json).unwrap();
+        assert_eq!(fault, Fault::new(Code::NotFound, "m"));
+    }
+}
