@@ -105,7 +105,9 @@ impl<'a> Envelope<'a> {
         let Ok(text) = std::str::from_utf8(line) else {
             return Err(Fault::new(Code::ParseError, "the line is not UTF-8").into());
         };
-        let Ok(Frame { jsonrpc, id: raw_id, method, params }) = serde_json::from_str(text) else {
+        // An array would be read as a frame by position.
+        let frame = if text.trim_ascii_start().starts_with('{') { serde_json::from_str(text).ok() } else { None };
+        let Some(Frame { jsonrpc, id: raw_id, method, params }) = frame else {
             return Err(why_not_a_request(text));
         };
         let id = raw_id.and_then(Id::new);
@@ -272,8 +274,9 @@ mod tests {
 
     #[test]
     fn json_that_is_no_request_is_an_invalid_request_with_its_id() {
-        let cases: [(&[u8], Option<&str>); 9] = [
+        let cases: [(&[u8], Option<&str>); 10] = [
             (b"7", None),
+            (br#"["2.0",1,"status",{}]"#, None),
             (b"{}", None),
             (br#"{"jsonrpc":"2.0","id":1}"#, Some("1")),
             (br#"{"jsonrpc":"1.0","id":2,"method":"status"}"#, Some("2")),

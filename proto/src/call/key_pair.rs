@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Limit;
-use crate::call::present;
+use crate::call::{present, present_object};
 use crate::{PublicKey, Secret, SessionKey};
 
 /// Creates a key pair inside the vault, or takes one in.
@@ -12,7 +12,7 @@ use crate::{PublicKey, Secret, SessionKey};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreateApiKeyPair {
     /// A key pair that exists elsewhere; absent: a fresh one is created.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "ExternalKeyPair"))]
     pub external_key_pair: Option<ExternalKeyPair>,
 }

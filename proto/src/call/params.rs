@@ -185,6 +185,7 @@ mod tests {
             ("getAllSessions", r#"{"limit":1.5}"#, Some("limit"), "1 to 1000"),
             ("getAllSessions", r#"{"limit":1001}"#, Some("limit"), "1 to 1000"),
             ("createApiKeyPair", r#"{"externalKeyPair":{"publicKey":"x"}}"#, Some("externalKeyPair"), "privateKey"),
+            ("createApiKeyPair", r#"{"externalKeyPair":["02","ab"]}"#, Some("externalKeyPair"), "an object"),
             ("clearUnusedKeyPairs", r#"{"minAgeSeconds":-1}"#, Some("minAgeSeconds"), "seconds"),
         ];
         for (method, params, field, part) in cases {

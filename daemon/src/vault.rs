@@ -1,0 +1,137 @@
+//! [`Vault`]: every session and key pair, and what may happen to them. No I/O, no clock, no tasks.
+//!
+//! A vault is a plain value made of persistent maps, so copying it costs the same whatever it
+//! holds. The reads are methods that take the time as a parameter. The writes are [`Mutation`]s,
+//! applied to a [`Draft`]; whoever wants to know what clearing means reads one of them.
+//!
+//! # Invariants
+//!
+//! Checked when a vault is read from the store, kept by [`Draft`]:
+//!
+//! - the active pointer names a session that is there, or none;
+//! - a key pair is *in use* exactly when a session names it, else *unused*;
+//! - the two indexes (by expiry, by key pair) list exactly the sessions that there are.
+
+mod draft;
+mod expiry;
+mod key_pair;
+mod mutation;
+mod read;
+mod token;
+
+use std::sync::Arc;
+
+use keyfob_proto::{PublicKey, Session, SessionKey};
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
+
+pub use self::draft::{Announcement, Change, Draft, MAX_ANNOUNCED};
+pub use self::expiry::WARNING_SECONDS;
+pub use self::key_pair::{KeyPair, KeyPairCorrupt};
+pub use self::mutation::{Mutation, NewKeyPair};
+pub use self::token::{Login, MAX_CLAIM_BYTES, MAX_TOKEN_BYTES};
+
+/// Every session and key pair. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Vault {
+    sessions: RedBlackTreeMapSync<SessionKey, Arc<Session>>,
+    active: Option<SessionKey>,
+    /// The key pairs that a session names. Apart from the unused ones, so that clear-all drops them
+    /// in one step.
+    in_use: RedBlackTreeMapSync<PublicKey, Arc<KeyPair>>,
+    unused: RedBlackTreeMapSync<PublicKey, Arc<KeyPair>>,
+    /// The sessions in the order of their expiry.
+    by_expiry: RedBlackTreeSetSync<ByExpiry>,
+    /// The sessions of each key pair in the order of their expiry.
+    by_key_pair: RedBlackTreeSetSync<ByKeyPair>,
+    /// Sessions that expire up to here, in seconds since the epoch, have had their warning.
+    warned_until: u64,
+}
+
+/// A session's place in the order of expiry. Without a session it is the bound before all sessions
+/// of that second.
+type ByExpiry = (u64, Option<SessionKey>);
+
+/// A session's place among those that name the same key pair. Without a session it is a bound, as
+/// in [`ByExpiry`].
+type ByKeyPair = (PublicKey, u64, Option<SessionKey>);
+
+/// What a store holds, in no particular order.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Every session.
+    pub sessions: Vec<(SessionKey, Arc<Session>)>,
+    /// The active pointer.
+    pub active: Option<SessionKey>,
+    /// The key pairs that were stored as in use.
+    pub in_use: Vec<Arc<KeyPair>>,
+    /// The key pairs that were stored as unused.
+    pub unused: Vec<Arc<KeyPair>>,
+}
+
+/// What was stored contradicts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Inconsistent {
+    /// The active pointer names a session that is not there.
+    #[error("the active pointer names a session that is not there")]
+    DanglingPointer,
+    /// A key pair is stored as in use and no session names it, or the other way round.
+    #[error("a key pair is stored as in use and no session names it, or the other way round")]
+    KeyPairUse,
+}
+
+impl Vault {
+    /// The vault that was stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Inconsistent`] when the parts contradict each other.
+    pub fn restore(stored: Stored) -> Result<Self, Inconsistent> {
+        let mut vault = Self::default();
+        for (key, session) in stored.sessions {
+            vault.insert_session(key, session);
+        }
+        for pair in stored.in_use {
+            vault.in_use.insert_mut(*pair.public_key(), pair);
+        }
+        for pair in stored.unused {
+            vault.unused.insert_mut(*pair.public_key(), pair);
+        }
+        if stored.active.as_ref().is_some_and(|key| !vault.sessions.contains_key(key)) {
+            return Err(Inconsistent::DanglingPointer);
+        }
+        vault.active = stored.active;
+        let in_use_unnamed = vault.in_use.keys().any(|key| !vault.is_named(key));
+        let unused_named = vault.unused.keys().any(|key| vault.is_named(key));
+        if in_use_unnamed || unused_named { Err(Inconsistent::KeyPairUse) } else { Ok(vault) }
+    }
+
+    /// Adds a session to the map and the indexes.
+    fn insert_session(&mut self, key: SessionKey, session: Arc<Session>) {
+        self.by_expiry.insert_mut((session.expiry, Some(key.clone())));
+        self.by_key_pair.insert_mut((session.public_key, session.expiry, Some(key.clone())));
+        self.sessions.insert_mut(key, session);
+    }
+
+    /// Takes a session out of the map and the indexes.
+    fn remove_session(&mut self, key: &SessionKey) -> Option<Arc<Session>> {
+        let session = self.sessions.get(key).cloned()?;
+        self.sessions.remove_mut(key);
+        self.by_expiry.remove_mut(&(session.expiry, Some(key.clone())));
+        self.by_key_pair.remove_mut(&(session.public_key, session.expiry, Some(key.clone())));
+        Some(session)
+    }
+
+    /// The sessions that name a key pair, the soonest to expire first, each with its expiry.
+    fn naming(&self, key: &PublicKey) -> impl DoubleEndedIterator<Item = (u64, &SessionKey)> {
+        self.by_key_pair
+            .range((*key, 0, None)..(*key, u64::MAX, None))
+            .filter_map(|(_, expiry, session)| Some((*expiry, session.as_ref()?)))
+    }
+
+    fn is_named(&self, key: &PublicKey) -> bool {
+        self.naming(key).next().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;

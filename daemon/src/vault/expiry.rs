@@ -1,0 +1,70 @@
+//! What time does to a vault: sessions get a warning, and later they go.
+//!
+//! A session past its expiry is not served even while it is still here (see the reads); removing it
+//! is a matter of tidiness, so it is done in steps.
+
+use keyfob_proto::{ClearReason, EventKind, SessionKey};
+
+use super::draft::{Draft, MAX_ANNOUNCED};
+use super::{ByExpiry, Vault};
+use crate::clock::Timestamp;
+
+/// How long before its expiry a session gets its warning, in seconds.
+pub const WARNING_SECONDS: u64 = 60;
+
+impl Vault {
+    /// When [`Draft::pass_time`] has something to do next.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let expires = self.by_expiry.first().map(|(expiry, _)| *expiry);
+        let warned =
+            self.expiring_after(self.warned_until).next().map(|(expiry, _)| expiry.saturating_sub(WARNING_SECONDS));
+        expires.into_iter().chain(warned).min().map(Timestamp::from_secs)
+    }
+
+    /// The sessions that expire later than the second `after`, the soonest first.
+    fn expiring_after(&self, after: u64) -> impl Iterator<Item = (u64, &SessionKey)> {
+        self.by_expiry
+            .range::<ByExpiry, _>((after + 1, None)..)
+            .filter_map(|(expiry, key)| Some((*expiry, key.as_ref()?)))
+    }
+
+    /// Whether there is a session that has not expired.
+    pub(super) fn has_sessions(&self, now: Timestamp) -> bool {
+        self.by_expiry.last().is_some_and(|(expiry, _)| *expiry > now.secs())
+    }
+}
+
+impl Draft {
+    /// Clears sessions that have expired, at most [`MAX_ANNOUNCED`] of them, and announces those
+    /// that will within [`WARNING_SECONDS`].
+    pub fn pass_time(&mut self) {
+        let now = self.now().secs();
+        for _ in 0..MAX_ANNOUNCED {
+            match self.vault().by_expiry.first().cloned() {
+                Some((expiry, Some(key))) if expiry <= now => self.remove_session(&key, ClearReason::Expired),
+                _ => break,
+            };
+        }
+        self.warn(now + WARNING_SECONDS);
+    }
+
+    /// Announces the sessions that expire up to the second `until` and have not had their warning.
+    /// Where the clock went back, they will have another: the last one was wrong.
+    fn warn(&mut self, until: u64) {
+        let vault = self.vault();
+        let is_soon = |(expiry, _): &(u64, &SessionKey)| *expiry <= until;
+        let soon = vault.expiring_after(vault.warned_until.max(self.now().secs())).take_while(is_soon);
+        let mut soon: Vec<_> = soon
+            .take(MAX_ANNOUNCED + 1)
+            .map(|(expiry, key)| EventKind::SessionExpiring { session_key: key.clone(), expiry })
+            .collect();
+        if soon.len() > MAX_ANNOUNCED {
+            soon = vec![EventKind::Resync];
+        }
+        for kind in soon {
+            self.announce(kind);
+        }
+        self.set_warned_until(until);
+    }
+}

@@ -1,0 +1,136 @@
+//! What each call that changes the vault means. One `apply` is one rule.
+//!
+//! A rule checks first and changes then: one that answers a fault has changed nothing.
+
+use std::sync::Arc;
+
+use keyfob_proto::{
+    ActiveSessionSet, AllSessionsCleared, ApiKeyPairCreated, ApiKeyPairDeleted, ClearAllSessions, ClearReason,
+    ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, Fault, PublicKey, Session, SessionCleared,
+    SessionStored, SetActiveSession, UnusedKeyPairsCleared,
+};
+
+use super::draft::Draft;
+use super::read::{no_key_pair, no_session, none_active};
+use super::{KeyPair, Login};
+use crate::clock::Timestamp;
+
+/// A call that changes the vault, its parameters checked as far as they can be without it.
+pub trait Mutation: Send + 'static {
+    /// What the caller gets once the change is durable.
+    type Reply;
+
+    /// Applies the rule to a draft.
+    ///
+    /// # Errors
+    ///
+    /// The faults that the protocol names for the call. The draft is as it was.
+    fn apply(self, draft: &mut Draft) -> Result<Self::Reply, Fault>;
+}
+
+impl Mutation for ClearSession {
+    type Reply = SessionCleared;
+
+    fn apply(self, draft: &mut Draft) -> Result<SessionCleared, Fault> {
+        let (vault, now) = (draft.vault(), draft.now());
+        let session_key = match self.session_key {
+            Some(key) if vault.session(&key, now).is_none() => return Err(no_session(&key)),
+            Some(key) => key,
+            None => vault.active(now).cloned().ok_or_else(none_active)?,
+        };
+        let (deleted_public_key, was_active) = draft.remove_session(&session_key, ClearReason::Cleared);
+        Ok(SessionCleared { session_key, deleted_public_key, was_active })
+    }
+}
+
+impl Mutation for ClearAllSessions {
+    type Reply = AllSessionsCleared;
+
+    fn apply(self, draft: &mut Draft) -> Result<AllSessionsCleared, Fault> {
+        let vault = draft.vault();
+        if !vault.has_sessions(draft.now()) {
+            return Err(Fault::new(Code::NoSessionFound, "there is no session to clear"));
+        }
+        let (cleared_sessions, deleted_key_pairs) = (vault.sessions.size() as u64, vault.in_use.size() as u64);
+        draft.clear_all();
+        Ok(AllSessionsCleared { cleared_sessions, deleted_key_pairs })
+    }
+}
+
+impl Mutation for Login {
+    type Reply = SessionStored;
+
+    /// Deletes no key pair but that of the session it replaces: another unused one may belong to a
+    /// login in flight in another app.
+    fn apply(self, draft: &mut Draft) -> Result<SessionStored, Fault> {
+        let session_key = self.session_key.clone();
+        let session = self.into_session(draft.now())?;
+        let replaced = draft.put_session(&session_key, &session);
+        draft.set_active(Some(session_key.clone()));
+        Ok(SessionStored { session_key, session: Session::clone(&session), replaced })
+    }
+}
+
+impl Mutation for SetActiveSession {
+    type Reply = ActiveSessionSet;
+
+    fn apply(self, draft: &mut Draft) -> Result<ActiveSessionSet, Fault> {
+        let Self { session_key } = self;
+        if draft.vault().session(&session_key, draft.now()).is_none() {
+            return Err(no_session(&session_key));
+        }
+        draft.set_active(Some(session_key.clone()));
+        Ok(ActiveSessionSet { session_key })
+    }
+}
+
+/// A key pair that was created or imported and is not yet in the vault.
+#[derive(Debug)]
+pub struct NewKeyPair(pub KeyPair);
+
+impl Mutation for NewKeyPair {
+    type Reply = ApiKeyPairCreated;
+
+    fn apply(self, draft: &mut Draft) -> Result<ApiKeyPairCreated, Fault> {
+        let public_key = *self.0.public_key();
+        if draft.vault().key_pair(&public_key).is_none() {
+            draft.put_key_pair(Arc::new(self.0));
+        }
+        Ok(ApiKeyPairCreated { public_key })
+    }
+}
+
+impl Mutation for DeleteApiKeyPair {
+    type Reply = ApiKeyPairDeleted;
+
+    fn apply(self, draft: &mut Draft) -> Result<ApiKeyPairDeleted, Fault> {
+        let Self { public_key } = self;
+        if draft.vault().in_use.contains_key(&public_key) {
+            let message = format!("a session names the key pair {public_key}: clear the session, and it goes with it");
+            return Err(Fault::new(Code::KeyPairInUse, message).on_key_pair(public_key));
+        }
+        if !draft.vault().unused.contains_key(&public_key) {
+            return Err(no_key_pair(&public_key));
+        }
+        draft.remove_unused(public_key);
+        Ok(ApiKeyPairDeleted { public_key })
+    }
+}
+
+impl Mutation for ClearUnusedKeyPairs {
+    type Reply = UnusedKeyPairsCleared;
+
+    fn apply(self, draft: &mut Draft) -> Result<UnusedKeyPairsCleared, Fault> {
+        let min_age = self.min_age_seconds.unwrap_or(Self::PENDING_SECONDS);
+        let now = draft.now();
+        let is_due = |pair: &&Arc<KeyPair>| now.since(Timestamp::from_secs(pair.created_at())).as_secs() >= min_age;
+        let mut due = draft.vault().unused.values().filter(is_due);
+        let deleted_public_keys: Vec<PublicKey> =
+            due.by_ref().take(Self::MAX_DELETED).map(|pair| *pair.public_key()).collect();
+        let more = due.next().is_some();
+        for key in &deleted_public_keys {
+            draft.remove_unused(*key);
+        }
+        Ok(UnusedKeyPairsCleared { deleted_public_keys, more })
+    }
+}

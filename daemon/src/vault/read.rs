@@ -1,0 +1,192 @@
+//! What each call that only reads answers. Every read takes the time: a session past its expiry is
+//! never served, whether or not it was already swept away.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use keyfob_proto::{
+    ActiveSessionKey, ApiKeyPairEntry, ApiKeyPairPage, Code, Fault, GetAllSessions, GetSession, Limit, ListApiKeyPairs,
+    MAX_LINE_BYTES, PublicKey, Session, SessionEntry, SessionFound, SessionKey, SessionPage,
+};
+
+use super::{KeyPair, Vault};
+use crate::clock::Timestamp;
+
+/// What the entries of a page may take as JSON, in bytes. The rest of the line is its frame and the
+/// one entry that went over.
+const PAGE_BYTES: usize = MAX_LINE_BYTES * 3 / 4;
+
+impl Vault {
+    /// A session that has not expired.
+    #[must_use]
+    pub fn session(&self, key: &SessionKey, now: Timestamp) -> Option<&Arc<Session>> {
+        self.sessions.get(key).filter(|session| is_live(session, now))
+    }
+
+    /// The active session's name, unless it has expired.
+    #[must_use]
+    pub fn active(&self, now: Timestamp) -> Option<&SessionKey> {
+        self.active.as_ref().filter(|key| self.session(key, now).is_some())
+    }
+
+    /// A key pair, in use or not.
+    #[must_use]
+    pub fn key_pair(&self, key: &PublicKey) -> Option<&Arc<KeyPair>> {
+        self.in_use.get(key).or_else(|| self.unused.get(key))
+    }
+
+    /// How many sessions there are, expired or not.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.size()
+    }
+
+    /// How many key pairs a session names.
+    #[must_use]
+    pub fn in_use_count(&self) -> usize {
+        self.in_use.size()
+    }
+
+    /// How many key pairs no session names.
+    #[must_use]
+    pub fn unused_count(&self) -> usize {
+        self.unused.size()
+    }
+
+    /// Answers `getSession`.
+    #[must_use]
+    pub fn get_session(&self, call: &GetSession, now: Timestamp) -> SessionFound {
+        let key = call.session_key.as_ref().or(self.active.as_ref());
+        match key.and_then(|key| Some((key, self.session(key, now)?))) {
+            Some((key, session)) => {
+                SessionFound { session_key: Some(key.clone()), session: Some(Session::clone(session)) }
+            }
+            None => SessionFound { session_key: None, session: None },
+        }
+    }
+
+    /// Answers `getActiveSessionKey`.
+    #[must_use]
+    pub fn get_active_session_key(&self, now: Timestamp) -> ActiveSessionKey {
+        ActiveSessionKey { session_key: self.active(now).cloned() }
+    }
+
+    /// Answers `getAllSessions`.
+    #[must_use]
+    pub fn get_all_sessions(&self, call: &GetAllSessions, now: Timestamp) -> SessionPage {
+        let from = call.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let sessions = self
+            .sessions
+            .range::<SessionKey, _>((from, Bound::Unbounded))
+            .filter(|(_, session)| is_live(session, now))
+            .map(|(key, session)| SessionEntry { session_key: key.clone(), session: Session::clone(session) });
+        let (sessions, has_more) = page(sessions, call.limit, session_bytes);
+        let next = if has_more { sessions.last().map(|entry| entry.session_key.clone()) } else { None };
+        SessionPage { sessions, active_session_key: self.active(now).cloned(), next }
+    }
+
+    /// Answers `listApiKeyPairs`.
+    #[must_use]
+    pub fn list_api_key_pairs(&self, call: &ListApiKeyPairs) -> ApiKeyPairPage {
+        let from = call.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let bounds = (from, Bound::Unbounded);
+        let mut in_use = self.in_use.range::<PublicKey, _>(bounds).peekable();
+        let mut unused = self.unused.range::<PublicKey, _>(bounds).peekable();
+        let merged = std::iter::from_fn(|| match (in_use.peek(), unused.peek()) {
+            (Some((a, _)), Some((b, _))) if b < a => unused.next(),
+            (None, _) => unused.next(),
+            _ => in_use.next(),
+        });
+        let entries = merged.map(|(_, pair)| self.key_pair_entry(pair));
+        let (key_pairs, has_more) = page(entries, call.limit, key_pair_bytes);
+        let next = if has_more { key_pairs.last().map(|entry| entry.public_key) } else { None };
+        ApiKeyPairPage { key_pairs, next }
+    }
+
+    fn key_pair_entry(&self, pair: &KeyPair) -> ApiKeyPairEntry {
+        let public_key = *pair.public_key();
+        let listed = self.naming(&public_key).take(ApiKeyPairEntry::MAX_LISTED_SESSIONS);
+        let session_keys = listed.map(|(_, key)| key.clone()).collect();
+        let session_count = self.naming(&public_key).count() as u64;
+        ApiKeyPairEntry { public_key, created_at: pair.created_at(), session_keys, session_count }
+    }
+
+    /// The key pair that signs for a call: the one it names, or that of the session it names, or
+    /// that of the active session. The key pair of sessions that have all expired never signs.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND`; `NO_SESSION_FOUND` when nothing is named and no session is active;
+    /// `INVALID_PARAMS` when both are named.
+    pub fn signer(
+        &self,
+        key_pair: Option<&PublicKey>,
+        session: Option<&SessionKey>,
+        now: Timestamp,
+    ) -> Result<&Arc<KeyPair>, Fault> {
+        let session_key = match (key_pair, session) {
+            (Some(_), Some(_)) => {
+                return Err(Fault::new(Code::InvalidParams, "name `publicKey` or `sessionKey`, not both"));
+            }
+            (Some(key), None) => {
+                let has_expired = self.naming(key).next_back().is_some_and(|(expiry, _)| expiry <= now.secs());
+                return self.key_pair(key).filter(|_| !has_expired).ok_or_else(|| no_key_pair(key));
+            }
+            (None, Some(key)) => key,
+            (None, None) => self.active(now).ok_or_else(none_active)?,
+        };
+        let session = self.session(session_key, now).ok_or_else(|| no_session(session_key))?;
+        self.in_use.get(&session.public_key).ok_or_else(|| no_key_pair(&session.public_key).on_session(session_key))
+    }
+}
+
+fn is_live(session: &Session, now: Timestamp) -> bool {
+    session.expiry > now.secs()
+}
+
+/// The entries up to the limit or to [`PAGE_BYTES`], and whether there are more.
+fn page<T>(mut entries: impl Iterator<Item = T>, limit: Option<Limit>, bytes: impl Fn(&T) -> usize) -> (Vec<T>, bool) {
+    let limit = limit.unwrap_or(Limit::MAX).entries();
+    let (mut taken, mut size) = (Vec::new(), 0);
+    while taken.len() < limit && size < PAGE_BYTES {
+        let Some(entry) = entries.next() else { return (taken, false) };
+        size += bytes(&entry);
+        taken.push(entry);
+    }
+    (taken, entries.next().is_some())
+}
+
+/// The most bytes that an entry takes as JSON. A character of a free text may be escaped to six; a
+/// token has no character that becomes more than two.
+fn session_bytes(entry: &SessionEntry) -> usize {
+    const FRAME: usize = 400;
+    let Session { session_type, user_id, organization_id, session_profile_id, scope, token, .. } = &entry.session;
+    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let free = entry.session_key.as_str().len()
+        + session_type.len()
+        + user_id.len()
+        + organization_id.len()
+        + optional(session_profile_id)
+        + optional(scope);
+    FRAME + 6 * free + 2 * token.expose().len()
+}
+
+/// As [`session_bytes`].
+fn key_pair_bytes(entry: &ApiKeyPairEntry) -> usize {
+    const FRAME: usize = 200;
+    FRAME + entry.session_keys.iter().map(|key| 3 + 6 * key.as_str().len()).sum::<usize>()
+}
+
+pub(super) fn no_session(key: &SessionKey) -> Fault {
+    let message = format!("no session {:?}; `keyfob list` shows those there are", key.as_str());
+    Fault::new(Code::NotFound, message).on_session(key)
+}
+
+pub(super) fn no_key_pair(key: &PublicKey) -> Fault {
+    let message = format!("the vault has no key pair {key} to use; `keyfob key list` shows those there are");
+    Fault::new(Code::NotFound, message).on_key_pair(*key)
+}
+
+pub(super) fn none_active() -> Fault {
+    Fault::new(Code::NoSessionFound, "no session is active: name one, or make one active with `keyfob use KEY`")
+}

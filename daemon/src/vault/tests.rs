@@ -1,0 +1,522 @@
+//! The rules, one fact a test. No store, no socket, no time that passes by itself.
+
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use keyfob_proto::{
+    By, ClearAllSessions, ClearReason, ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, EventKind, Fault,
+    GetAllSessions, GetSession, Limit, ListApiKeyPairs, PublicKey, Secret, SessionKey, SetActiveSession, StoreSession,
+};
+
+use super::*;
+use crate::clock::Timestamp;
+
+const START: u64 = 1_700_000_000;
+
+/// A vault and its clock.
+struct Bench {
+    vault: Vault,
+    now: u64,
+    events: Vec<EventKind>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { vault: Vault::default(), now: START, events: Vec::new() }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_secs(self.now)
+    }
+
+    fn apply<M: Mutation>(&mut self, mutation: M) -> Result<M::Reply, Fault> {
+        let mut draft = Draft::new(self.vault.clone(), self.now());
+        let reply = mutation.apply(&mut draft);
+        assert!(reply.is_ok() || draft.changes().is_empty(), "a fault changes nothing");
+        self.adopt(draft);
+        reply
+    }
+
+    fn pass_time(&mut self, seconds: u64) {
+        self.now += seconds;
+        let mut draft = Draft::new(self.vault.clone(), self.now());
+        draft.pass_time();
+        self.adopt(draft);
+    }
+
+    fn adopt(&mut self, draft: Draft) {
+        let (vault, announcements) = draft.finish();
+        self.vault = vault;
+        self.events.extend(announcements.into_iter().map(|announcement| announcement.kind));
+        self.check_invariants();
+    }
+
+    fn check_invariants(&self) {
+        let Vault { sessions, active, in_use, unused, by_expiry, by_key_pair, .. } = &self.vault;
+        assert!(active.as_ref().is_none_or(|key| sessions.contains_key(key)), "no dangling pointer");
+        assert!(in_use.keys().all(|key| sessions.values().any(|session| session.public_key == *key)));
+        assert!(unused.keys().all(|key| sessions.values().all(|session| session.public_key != *key)));
+        for index in [by_expiry.size(), by_key_pair.size()] {
+            assert_eq!(index, sessions.size());
+        }
+    }
+
+    fn create_key_pair(&mut self) -> PublicKey {
+        let pair = KeyPair::generate(self.now()).unwrap();
+        self.apply(NewKeyPair(pair)).unwrap().public_key
+    }
+
+    /// Creates a key pair and stores a session that names it.
+    fn log_in(&mut self, name: &str, lifetime: u64) -> PublicKey {
+        let public_key = self.create_key_pair();
+        self.store(name, &public_key, lifetime).unwrap();
+        public_key
+    }
+
+    fn store(&mut self, name: &str, key: &PublicKey, lifetime: u64) -> Result<bool, Fault> {
+        self.apply(login(name, key, self.now + lifetime)).map(|stored| stored.replaced)
+    }
+
+    fn clear(&mut self, name: Option<&str>) -> Result<keyfob_proto::SessionCleared, Fault> {
+        self.apply(ClearSession { session_key: name.map(key) })
+    }
+
+    fn active(&self) -> Option<&str> {
+        self.vault.active(self.now()).map(SessionKey::as_str)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let page = self.vault.get_all_sessions(&GetAllSessions::default(), self.now());
+        page.sessions.iter().map(|entry| entry.session_key.to_string()).collect()
+    }
+
+    fn holds(&self, key: &PublicKey) -> bool {
+        self.vault.key_pair(key).is_some()
+    }
+}
+
+fn key(name: &str) -> SessionKey {
+    name.parse().unwrap()
+}
+
+fn login(name: &str, public_key: &PublicKey, expiry: u64) -> Login {
+    let claims = format!(
+        r#"{{"exp":{expiry},"public_key":"{public_key}","session_type":"T","user_id":"u","organization_id":"o"}}"#
+    );
+    let session_token = Secret::new(format!("h.{}.s", BASE64URL_NOPAD.encode(claims.as_bytes())));
+    Login::read(StoreSession { session_token, session_key: Some(key(name)) }).unwrap()
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, Fault>) -> Code {
+    result.unwrap_err().data.code
+}
+
+#[test]
+fn clearing_takes_the_session_its_key_pair_and_the_pointer() {
+    let mut bench = Bench::new();
+    let a = bench.log_in("a", 1000);
+    let b = bench.log_in("b", 1000);
+    let cleared = bench.clear(Some("b")).unwrap();
+    assert_eq!(cleared.deleted_public_key, Some(b));
+    assert!(cleared.was_active);
+    assert_eq!(bench.active(), None, "no other session is promoted");
+    assert!(!bench.holds(&b) && bench.holds(&a));
+    assert_eq!(bench.names(), ["a"]);
+}
+
+#[test]
+fn clearing_without_a_name_clears_the_active_session() {
+    let mut bench = Bench::new();
+    bench.log_in("a", 1000);
+    bench.log_in("b", 1000);
+    bench.apply(SetActiveSession { session_key: key("a") }).unwrap();
+    assert_eq!(bench.clear(None).unwrap().session_key, key("a"));
+    assert_eq!(code(bench.clear(None)), Code::NoSessionFound);
+    assert_eq!(bench.names(), ["b"]);
+}
+
+#[test]
+fn clearing_another_session_leaves_the_pointer() {
+    let mut bench = Bench::new();
+    bench.log_in("a", 1000);
+    bench.log_in("b", 1000);
+    assert!(!bench.clear(Some("a")).unwrap().was_active);
+    assert_eq!(bench.active(), Some("b"));
+}
+
+#[test]
+fn clearing_twice_answers_not_found() {
+    let mut bench = Bench::new();
+    bench.log_in("a", 1000);
+    bench.clear(Some("a")).unwrap();
+    let fault = bench.clear(Some("a")).unwrap_err();
+    assert_eq!(fault.data.code, Code::NotFound);
+    assert_eq!(fault.data.session_key, Some(key("a")));
+}
+
+#[test]
+fn a_key_pair_that_two_sessions_name_stays_until_the_last_of_them_goes() {
+    let mut bench = Bench::new();
+    let shared = bench.log_in("a", 1000);
+    bench.store("b", &shared, 1000).unwrap();
+    assert_eq!(bench.clear(Some("a")).unwrap().deleted_public_key, None);
+    assert!(bench.holds(&shared));
+    assert_eq!(bench.clear(Some("b")).unwrap().deleted_public_key, Some(shared));
+    assert!(!bench.holds(&shared));
+}
+
+#[test]
+fn clearing_a_session_whose_key_pair_is_elsewhere_deletes_none() {
+    let mut bench = Bench::new();
+    let elsewhere = *KeyPair::generate(bench.now()).unwrap().public_key();
+    bench.store("a", &elsewhere, 1000).unwrap();
+    assert_eq!(bench.clear(Some("a")).unwrap().deleted_public_key, None);
+}
+
+#[test]
+fn clearing_all_leaves_nothing_but_unused_key_pairs() {
+    let mut bench = Bench::new();
+    let pending = bench.create_key_pair();
+    let a = bench.log_in("a", 1000);
+    bench.store("b", &a, 1000).unwrap();
+    bench.log_in("c", 1000);
+    let cleared = bench.apply(ClearAllSessions {}).unwrap();
+    assert_eq!((cleared.cleared_sessions, cleared.deleted_key_pairs), (3, 2));
+    assert_eq!((bench.names().len(), bench.active(), bench.vault.in_use_count()), (0, None, 0));
+    assert!(bench.holds(&pending), "another app's login is in flight");
+    assert_eq!(code(bench.apply(ClearAllSessions {})), Code::NoSessionFound);
+}
+
+#[test]
+fn storing_makes_active_and_replaces_only_its_own_name() {
+    let mut bench = Bench::new();
+    let pending = bench.create_key_pair();
+    let a = bench.log_in("a", 1000);
+    let b = bench.log_in("b", 1000);
+    assert_eq!(bench.active(), Some("b"));
+    let next = bench.create_key_pair();
+    assert!(bench.store("a", &next, 1000).unwrap(), "replaced");
+    assert_eq!(bench.active(), Some("a"));
+    assert!(!bench.holds(&a), "the replaced session's key pair goes");
+    assert!(bench.holds(&b) && bench.holds(&pending) && bench.holds(&next), "no other does");
+}
+
+#[test]
+fn refreshing_a_session_keeps_its_key_pair() {
+    let mut bench = Bench::new();
+    let a = bench.log_in("a", 1000);
+    assert!(bench.store("a", &a, 2000).unwrap());
+    assert!(bench.holds(&a));
+    assert!(bench.vault.signer(Some(&a), None, bench.now()).is_ok());
+}
+
+#[test]
+fn an_expired_token_is_not_stored() {
+    let mut bench = Bench::new();
+    let a = bench.create_key_pair();
+    assert_eq!(code(bench.store("a", &a, 0)), Code::SessionExpired);
+    assert!(bench.store("a", &a, 1).is_ok());
+}
+
+#[test]
+fn an_imported_key_pair_of_a_session_is_in_use_at_once() {
+    let mut bench = Bench::new();
+    let pair = KeyPair::generate(bench.now()).unwrap();
+    let public_key = *pair.public_key();
+    bench.store("a", &public_key, 1000).unwrap();
+    assert_eq!(code(bench.vault.signer(None, None, bench.now()).map(drop)), Code::NotFound);
+    bench.apply(NewKeyPair(pair)).unwrap();
+    assert_eq!(code(bench.apply(DeleteApiKeyPair { public_key })), Code::KeyPairInUse);
+    assert!(bench.vault.signer(None, None, bench.now()).is_ok());
+}
+
+#[test]
+fn taking_in_a_key_pair_twice_changes_nothing() {
+    let mut bench = Bench::new();
+    let public_key = bench.log_in("a", 1000);
+    bench.now += 10;
+    let record = bench.vault.key_pair(&public_key).unwrap();
+    let again = KeyPair::restore(public_key, bench.now, zeroize::Zeroizing::new(*record.private_key()));
+    let mut draft = Draft::new(bench.vault.clone(), bench.now());
+    NewKeyPair(again).apply(&mut draft).unwrap();
+    assert!(draft.changes().is_empty());
+}
+
+#[test]
+fn only_what_is_there_can_be_made_active() {
+    let mut bench = Bench::new();
+    bench.log_in("a", 1000);
+    assert_eq!(code(bench.apply(SetActiveSession { session_key: key("b") })), Code::NotFound);
+    assert_eq!(bench.active(), Some("a"));
+}
+
+#[test]
+fn deleting_a_key_pair_needs_it_to_be_there_and_unused() {
+    let mut bench = Bench::new();
+    let unused = bench.create_key_pair();
+    let used = bench.log_in("a", 1000);
+    assert_eq!(code(bench.apply(DeleteApiKeyPair { public_key: used })), Code::KeyPairInUse);
+    assert!(bench.apply(DeleteApiKeyPair { public_key: unused }).is_ok());
+    assert_eq!(code(bench.apply(DeleteApiKeyPair { public_key: unused })), Code::NotFound);
+}
+
+#[test]
+fn pruning_spares_pending_key_pairs_unless_told_otherwise() {
+    let mut bench = Bench::new();
+    let old = bench.create_key_pair();
+    bench.now += 1;
+    let pending = bench.create_key_pair();
+    let used = bench.log_in("a", 10_000);
+    bench.now += 899;
+    let pruned = bench.apply(ClearUnusedKeyPairs::default()).unwrap();
+    assert_eq!((pruned.deleted_public_keys, pruned.more), (vec![old], false));
+    let all = bench.apply(ClearUnusedKeyPairs { min_age_seconds: Some(0) }).unwrap();
+    assert_eq!(all.deleted_public_keys, [pending]);
+    assert!(bench.holds(&used));
+}
+
+#[test]
+fn a_clock_that_went_back_makes_no_key_pair_old() {
+    let mut bench = Bench::new();
+    bench.create_key_pair();
+    bench.now -= 100_000;
+    assert!(bench.apply(ClearUnusedKeyPairs::default()).unwrap().deleted_public_keys.is_empty());
+}
+
+#[test]
+fn an_expired_session_is_not_served_even_before_it_is_swept() {
+    let mut bench = Bench::new();
+    let a = bench.log_in("a", 100);
+    let shared = bench.log_in("b", 200);
+    bench.store("c", &shared, 100).unwrap();
+    bench.now += 100;
+    assert_eq!(bench.names(), ["b"]);
+    assert_eq!(bench.active(), None);
+    assert_eq!(bench.vault.get_session(&GetSession { session_key: Some(key("a")) }, bench.now()).session, None);
+    for (pair, session) in [(Some(&a), None), (None, Some(&key("a")))] {
+        assert_eq!(code(bench.vault.signer(pair, session, bench.now()).map(drop)), Code::NotFound);
+    }
+    assert!(bench.vault.signer(Some(&shared), None, bench.now()).is_ok(), "b lives and names it");
+    assert_eq!(code(bench.clear(Some("a"))), Code::NotFound);
+    assert_eq!(code(bench.apply(SetActiveSession { session_key: key("a") })), Code::NotFound);
+}
+
+#[test]
+fn clearing_all_when_everything_has_expired_finds_no_session() {
+    let mut bench = Bench::new();
+    bench.log_in("a", 100);
+    bench.now += 100;
+    assert_eq!(code(bench.apply(ClearAllSessions {})), Code::NoSessionFound);
+}
+
+#[test]
+fn expiry_clears_like_a_clear() {
+    let mut bench = Bench::new();
+    let a = bench.log_in("a", 100);
+    bench.log_in("b", 200);
+    bench.apply(SetActiveSession { session_key: key("a") }).unwrap();
+    bench.pass_time(0);
+    bench.events.clear();
+    assert_eq!(bench.vault.next_due(), Some(Timestamp::from_secs(START + 40)));
+    bench.pass_time(40);
+    assert_eq!(bench.events, [EventKind::SessionExpiring { session_key: key("a"), expiry: START + 100 }]);
+    assert_eq!(bench.vault.next_due(), Some(Timestamp::from_secs(START + 100)), "the warning comes once");
+    bench.events.clear();
+    bench.pass_time(60);
+    assert_eq!(
+        bench.events,
+        [
+            EventKind::SessionCleared { session_key: key("a"), reason: ClearReason::Expired },
+            EventKind::ActiveSessionChanged { session_key: None },
+        ]
+    );
+    assert!(!bench.holds(&a));
+    assert_eq!(bench.vault.session_count(), 1);
+}
+
+#[test]
+fn a_session_stored_in_its_last_minute_is_announced_as_expiring_at_once() {
+    let mut bench = Bench::new();
+    bench.pass_time(0);
+    bench.log_in("a", 60);
+    assert!(bench.events.contains(&EventKind::SessionExpiring { session_key: key("a"), expiry: START + 60 }));
+}
+
+#[test]
+fn a_clock_that_jumps_back_revives_nothing_and_clears_nothing_early() {
+    let mut bench = Bench::new();
+    bench.log_in("a", 100);
+    bench.pass_time(200);
+    bench.now -= 200;
+    assert_eq!(bench.names(), Vec::<String>::new());
+    bench.log_in("b", 100);
+    bench.pass_time(99);
+    assert_eq!(bench.names(), ["b"]);
+}
+
+#[test]
+fn many_expire_in_steps() {
+    let mut bench = Bench::new();
+    let shared = bench.create_key_pair();
+    for n in 0..=MAX_ANNOUNCED {
+        bench
+            .vault
+            .insert_session(key(&n.to_string()), login("x", &shared, START + 100).into_session(bench.now()).unwrap());
+    }
+    let pair = bench.vault.unused.get(&shared).unwrap().clone();
+    bench.vault.unused.remove_mut(&shared);
+    bench.vault.in_use.insert_mut(shared, pair);
+    bench.pass_time(100);
+    assert_eq!(bench.vault.session_count(), 1);
+    assert!(bench.vault.next_due().unwrap() <= bench.now(), "there is more to do");
+    bench.pass_time(0);
+    assert_eq!((bench.vault.session_count(), bench.holds(&shared)), (0, false));
+}
+
+#[test]
+fn events_tell_what_happened_in_order() {
+    let mut bench = Bench::new();
+    let a = bench.log_in("a", 1000);
+    let next = bench.log_in("a", 1000);
+    bench.apply(ClearAllSessions {}).unwrap();
+    let stored = |public_key| EventKind::SessionStored { session_key: key("a"), public_key, expiry: START + 1000 };
+    let cleared = |reason| EventKind::SessionCleared { session_key: key("a"), reason };
+    let active = |name: Option<&str>| EventKind::ActiveSessionChanged { session_key: name.map(key) };
+    assert_eq!(
+        bench.events,
+        [
+            stored(a),
+            active(Some("a")),
+            cleared(ClearReason::Replaced),
+            stored(next),
+            cleared(ClearReason::AllCleared),
+            active(None),
+        ]
+    );
+}
+
+#[test]
+fn an_event_says_who_asked_and_expiry_says_nobody() {
+    let by = Some(By { pid: Some(7), uid: 1000 });
+    let mut draft = Draft::new(Vault::default(), Timestamp::from_secs(START));
+    draft.set_by(by);
+    let elsewhere = *KeyPair::generate(draft.now()).unwrap().public_key();
+    login("a", &elsewhere, START + 10).apply(&mut draft).unwrap();
+    let (vault, announcements) = draft.finish();
+    assert!(announcements.iter().all(|announcement| announcement.by == by));
+    let mut draft = Draft::new(vault, Timestamp::from_secs(START + 10));
+    draft.pass_time();
+    let (_, announcements) = draft.finish();
+    assert!(announcements.len() == 2 && announcements.iter().all(|announcement| announcement.by.is_none()));
+}
+
+#[test]
+fn clearing_very_many_announces_a_resync() {
+    let mut bench = Bench::new();
+    let elsewhere = *KeyPair::generate(bench.now()).unwrap().public_key();
+    let session = login("x", &elsewhere, START + 100).into_session(bench.now()).unwrap();
+    for n in 0..=MAX_ANNOUNCED {
+        bench.vault.insert_session(key(&n.to_string()), Arc::clone(&session));
+    }
+    bench.apply(ClearAllSessions {}).unwrap();
+    assert_eq!(bench.events, [EventKind::Resync]);
+}
+
+#[test]
+fn pages_follow_each_other_without_gap_or_overlap() {
+    let mut bench = Bench::new();
+    let mut public_keys = Vec::new();
+    for name in ["d", "a", "c", "b", "e"] {
+        public_keys.push(bench.log_in(name, 1000));
+    }
+    public_keys.push(bench.create_key_pair());
+    public_keys.sort();
+    let (mut names, mut after) = (Vec::new(), None);
+    loop {
+        let page = bench.vault.get_all_sessions(&GetAllSessions { after, limit: Limit::new(2) }, bench.now());
+        names.extend(page.sessions.into_iter().map(|entry| entry.session_key.to_string()));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(names, ["a", "b", "c", "d", "e"]);
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = bench.vault.list_api_key_pairs(&ListApiKeyPairs { after, limit: Limit::new(2) });
+        listed.extend(page.key_pairs.into_iter().map(|entry| entry.public_key));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, public_keys);
+}
+
+#[test]
+fn a_page_of_the_largest_sessions_fits_a_line() {
+    let mut bench = Bench::new();
+    let elsewhere = *KeyPair::generate(bench.now()).unwrap().public_key();
+    let claims = format!(
+        r#"{{"exp":{},"public_key":"{elsewhere}","session_type":"T","user_id":"u","organization_id":"o","scope":"{}"}}"#,
+        START + 100,
+        r"\u0001".repeat(700),
+    );
+    let token = format!("h.{}.", BASE64URL_NOPAD.encode(claims.as_bytes()));
+    let token = format!("{token}{}", "\"".repeat(MAX_TOKEN_BYTES - token.len()));
+    let call = StoreSession { session_token: Secret::new(token), session_key: None };
+    let session = Login::read(call).unwrap().into_session(bench.now()).unwrap();
+    for n in 0..1000 {
+        bench.vault.insert_session(key(&format!("{n:\u{1}>512}")), Arc::clone(&session));
+    }
+    let (mut count, mut after) = (0, None);
+    loop {
+        let page = bench.vault.get_all_sessions(&GetAllSessions { after, limit: None }, bench.now());
+        let line = serde_json::to_vec(&page).unwrap();
+        assert!(line.len() + 1000 < keyfob_proto::MAX_LINE_BYTES, "{} bytes", line.len());
+        count += page.sessions.len();
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(count, 1000);
+}
+
+#[test]
+fn signing_needs_one_name_at_most() {
+    let mut bench = Bench::new();
+    assert_eq!(code(bench.vault.signer(None, None, bench.now()).map(drop)), Code::NoSessionFound);
+    let a = bench.log_in("a", 1000);
+    let both = bench.vault.signer(Some(&a), Some(&key("a")), bench.now());
+    assert_eq!(code(both.map(drop)), Code::InvalidParams);
+    assert_eq!(code(bench.vault.signer(None, Some(&key("b")), bench.now()).map(drop)), Code::NotFound);
+    assert_eq!(bench.vault.signer(None, None, bench.now()).unwrap().public_key(), &a);
+}
+
+#[test]
+fn what_contradicts_itself_is_not_restored() {
+    let pair = Arc::new(KeyPair::generate(Timestamp::from_secs(START)).unwrap());
+    let session = login("a", pair.public_key(), START + 10).into_session(Timestamp::from_secs(START)).unwrap();
+    let sessions = vec![(key("a"), session)];
+    let in_use = vec![Arc::clone(&pair)];
+    let dangling = Stored { active: Some(key("b")), sessions: sessions.clone(), ..Stored::default() };
+    assert_eq!(Vault::restore(dangling).unwrap_err(), Inconsistent::DanglingPointer);
+    let unnamed = Stored { in_use: in_use.clone(), ..Stored::default() };
+    assert_eq!(Vault::restore(unnamed).unwrap_err(), Inconsistent::KeyPairUse);
+    let named = Stored { unused: in_use.clone(), sessions: sessions.clone(), ..Stored::default() };
+    assert_eq!(Vault::restore(named).unwrap_err(), Inconsistent::KeyPairUse);
+    let good = Stored { in_use, sessions, active: Some(key("a")), ..Stored::default() };
+    assert!(Vault::restore(good).is_ok());
+}
+
+#[test]
+fn time_is_finer_than_seconds_and_expiry_is_not() {
+    let mut bench = Bench::new();
+    let (clock, hand) = crate::clock::Clock::manual(Timestamp::from_secs(START));
+    bench.log_in("a", 1);
+    hand.advance(Duration::from_millis(999));
+    assert!(bench.vault.session(&key("a"), clock.now()).is_some());
+    hand.advance(Duration::from_millis(1));
+    assert!(bench.vault.session(&key("a"), clock.now()).is_none());
+}
