@@ -34,6 +34,7 @@ mod public_key;
 pub mod schema;
 mod secret;
 mod session;
+mod startup;
 
 pub use call::*;
 pub use codec::{LineBuffer, LineTooLong, MAX_LINE_BYTES};
@@ -44,6 +45,7 @@ pub use fault::{Code, Fault, FaultData};
 pub use public_key::{PublicKey, PublicKeyError};
 pub use secret::{Payload, Secret};
 pub use session::{DEFAULT_SESSION_KEY, MAX_SESSION_KEY_BYTES, Session, SessionKey, SessionKeyError};
+pub use startup::Startup;
 
 /// The version of the protocol. It is an integer of its own: it changes when the wire does, not
 /// when a release is made.

@@ -39,6 +39,7 @@ impl Draft {
     /// Clears sessions that have expired, at most [`MAX_ANNOUNCED`] of them, and announces those
     /// that will within [`WARNING_SECONDS`].
     pub fn pass_time(&mut self) {
+        self.set_by(None);
         let now = self.now().secs();
         for _ in 0..MAX_ANNOUNCED {
             match self.vault().by_expiry.first().cloned() {

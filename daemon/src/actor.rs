@@ -1,0 +1,236 @@
+//! The actor: the one task that changes the vault.
+//!
+//! It takes all mutations that wait (up to [`GROUP`]), applies them in order to a copy of the
+//! vault, commits everything they changed as one store batch with one flush, publishes the new
+//! vault, and only then lets the replies and events go. If the commit fails, the copy is dropped
+//! and nobody has seen anything; from then on every mutation is refused.
+//!
+//! Reads do not come here: they use the published vault, which shows durable state only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use keyfob_proto::{By, Code, Fault};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::events::EventLog;
+use crate::store::Store;
+use crate::vault::{Draft, Mutation, Vault};
+
+/// The most mutations of one commit.
+const GROUP: usize = 512;
+
+/// The most mutations that wait for the actor; whoever sends more waits.
+const QUEUE: usize = 1024;
+
+/// What everybody may look at while the actor works.
+#[derive(Debug)]
+pub struct Published {
+    vault: watch::Receiver<Arc<Vault>>,
+    /// The events of all commits.
+    pub events: EventLog,
+    failed: AtomicBool,
+    mutations: AtomicU64,
+    flushes: AtomicU64,
+    pending_removals: AtomicU64,
+}
+
+impl Published {
+    /// The vault as the last commit left it.
+    #[must_use]
+    pub fn vault(&self) -> Arc<Vault> {
+        Arc::clone(&self.vault.borrow())
+    }
+
+    /// Whether a commit failed, so that nothing can be changed any more.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Mutations that took effect since the start.
+    #[must_use]
+    pub fn mutations(&self) -> u64 {
+        self.mutations.load(Ordering::Relaxed)
+    }
+
+    /// Commits to the disk since the start.
+    #[must_use]
+    pub fn flushes(&self) -> u64 {
+        self.flushes.load(Ordering::Relaxed)
+    }
+
+    /// Clear-alls whose records are still in the store.
+    #[must_use]
+    pub fn pending_removals(&self) -> u64 {
+        self.pending_removals.load(Ordering::Relaxed)
+    }
+}
+
+/// A mutation on its way, without its type.
+type Apply = Box<dyn FnOnce(&mut Draft) -> Outcome + Send>;
+
+/// What becomes of a mutation: sends its answer, given whether the commit succeeded.
+type Outcome = Box<dyn FnOnce(Result<(), Fault>) + Send>;
+
+struct Submission {
+    by: Option<By>,
+    apply: Apply,
+}
+
+/// The way to the actor. When the last one is dropped the actor finishes its work and ends.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    queue: mpsc::Sender<Submission>,
+}
+
+impl Handle {
+    /// Hands a mutation in. The answer comes when it is durable; `encode` makes what the caller
+    /// wants of the reply. Waits while the queue is full; mutations of one caller stay in order.
+    pub async fn submit<M: Mutation, T: Send + 'static>(
+        &self,
+        mutation: M,
+        by: Option<By>,
+        encode: impl FnOnce(M::Reply) -> T + Send + 'static,
+    ) -> oneshot::Receiver<Result<T, Fault>> {
+        let (sender, receiver) = oneshot::channel();
+        let apply = move |draft: &mut Draft| -> Outcome {
+            let result = mutation.apply(draft).map(encode);
+            // The caller may have hung up; its answer is then nobody's.
+            Box::new(move |committed| drop(sender.send(committed.and(result))))
+        };
+        // Should the actor be gone, the receiver learns it.
+        let _ = self.queue.send(Submission { by, apply: Box::new(apply) }).await;
+        receiver
+    }
+}
+
+/// The only writer. [`Actor::run`] is its whole life.
+pub struct Actor {
+    queue: mpsc::Receiver<Submission>,
+    vault: watch::Sender<Arc<Vault>>,
+    published: Arc<Published>,
+    store: Store,
+    clock: Clock,
+}
+
+impl Actor {
+    /// An actor over a store and the vault that was read from it.
+    #[must_use]
+    pub fn new(store: Store, vault: Vault, clock: Clock) -> (Self, Handle, Arc<Published>) {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let (vault, receiver) = watch::channel(Arc::new(vault));
+        let published = Arc::new(Published {
+            vault: receiver,
+            events: EventLog::default(),
+            failed: AtomicBool::new(false),
+            mutations: AtomicU64::new(0),
+            flushes: AtomicU64::new(0),
+            pending_removals: AtomicU64::new(store.pending_removals()),
+        });
+        let actor = Self { queue, vault, published: Arc::clone(&published), store, clock };
+        (actor, Handle { queue: sender }, published)
+    }
+
+    /// Serves mutations, lets time pass and tidies up, until every [`Handle`] is gone and all that
+    /// they submitted is answered. Needs a runtime with more than one thread: it blocks on the disk.
+    pub async fn run(mut self) {
+        let mut group = Vec::with_capacity(GROUP);
+        loop {
+            let due = if self.published.has_failed() { None } else { self.vault.borrow().next_due() };
+            let clock = self.clock.clone();
+            tokio::select! {
+                biased;
+                received = self.queue.recv_many(&mut group, GROUP) => {
+                    if received == 0 {
+                        return;
+                    }
+                    self.serve(group.drain(..));
+                }
+                () = clock.reached(due.unwrap_or_default()), if due.is_some() => self.serve(std::iter::empty()),
+                () = std::future::ready(()), if self.has_removals() => self.remove_step(),
+            }
+        }
+    }
+
+    fn has_removals(&self) -> bool {
+        self.store.pending_removals() > 0 && !self.published.has_failed()
+    }
+
+    /// Applies one group, commits it and answers it.
+    fn serve(&mut self, group: impl Iterator<Item = Submission>) {
+        let mut draft = Draft::new(Vault::clone(&self.vault.borrow()), self.clock.now());
+        draft.pass_time();
+        let mut outcomes = Vec::new();
+        let mut effective = 0;
+        for Submission { by, apply } in group {
+            let before = draft.changes().len();
+            draft.set_by(by);
+            outcomes.push(apply(&mut draft));
+            effective += u64::from(draft.changes().len() > before);
+        }
+        let committed = self.commit(&draft);
+        if committed.is_ok() {
+            self.published.mutations.fetch_add(effective, Ordering::Relaxed);
+            let (vault, announcements) = draft.finish();
+            self.publish(vault);
+            for outcome in outcomes {
+                outcome(Ok(()));
+            }
+            self.published.events.publish(announcements);
+        } else {
+            for outcome in outcomes {
+                outcome(committed.clone());
+            }
+        }
+    }
+
+    /// Makes a draft's changes durable, unless an earlier commit failed.
+    fn commit(&mut self, draft: &Draft) -> Result<(), Fault> {
+        if self.published.has_failed() {
+            return Err(storage_failed("the disk failed earlier, so nothing was tried"));
+        }
+        if draft.changes().is_empty() {
+            return Ok(());
+        }
+        match tokio::task::block_in_place(|| self.store.commit(draft.changes())) {
+            Ok(()) => {
+                self.published.flushes.fetch_add(1, Ordering::Relaxed);
+                self.published.pending_removals.store(self.store.pending_removals(), Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                self.fail(&error);
+                Err(storage_failed("the disk failed: whether this took effect is decided at the next start"))
+            }
+        }
+    }
+
+    /// Shows everybody the new vault, and gives the old one's memory back where that takes no time
+    /// from anyone.
+    fn publish(&mut self, vault: Vault) {
+        let sessions = vault.session_count();
+        let old = self.vault.send_replace(Arc::new(vault));
+        if old.session_count() > sessions + GROUP {
+            tokio::task::spawn_blocking(move || drop(old));
+        }
+    }
+
+    fn remove_step(&mut self) {
+        if let Err(error) = tokio::task::block_in_place(|| self.store.remove_step()) {
+            self.fail(&error);
+        }
+        self.published.pending_removals.store(self.store.pending_removals(), Ordering::Relaxed);
+    }
+
+    fn fail(&self, error: &crate::store::StoreError) {
+        tracing::error!(%error, "the disk failed: every mutation is refused from now on");
+        self.published.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+fn storage_failed(what: &str) -> Fault {
+    let message = format!("{what}. Reads go on. See to the disk, then restart the daemon (`keyfob stop`)");
+    Fault::new(Code::StorageError, message)
+}

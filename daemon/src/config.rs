@@ -1,0 +1,91 @@
+//! [`Config`]: what a daemon needs to know, and the [`Flags`] it comes from.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use etcetera::BaseStrategy;
+use keyfob_proto::Endpoint;
+
+use crate::Error;
+use crate::clock::Clock;
+
+/// Everything that differs from one daemon to another.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// Where it keeps the vault.
+    pub data_dir: PathBuf,
+    /// The users it serves besides its own and root.
+    pub allow_uids: Vec<u32>,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// One session vault for every app on the machine.
+///
+/// keyfobd keeps sessions and their P-256 key pairs and serves them on a local socket. Apps and the
+/// `keyfob` command start it by themselves; nobody has to call it by hand.
+#[derive(Debug, Parser)]
+#[command(name = "keyfobd", version, after_help = EXIT_CODES)]
+pub struct Flags {
+    /// Listen on this socket [default: keyfob/keyfob.sock in the runtime directory]
+    #[arg(long, value_name = "PATH", env = "KEYFOB_SOCKET", hide_env_values = true)]
+    pub socket: Option<PathBuf>,
+
+    /// Keep the vault in this directory [default: keyfob in the platform's data directory]
+    #[arg(long, value_name = "DIR", env = "KEYFOB_DATA_DIR", hide_env_values = true)]
+    pub data_dir: Option<PathBuf>,
+
+    /// Serve this user too, by number; may be given more than once
+    #[arg(long, value_name = "UID")]
+    pub allow_uid: Vec<u32>,
+
+    /// How much to log: error, warn, info (each mutation), debug (each request), or off
+    #[arg(long, value_name = "LEVEL", env = "KEYFOB_LOG", default_value = "info")]
+    pub log: tracing_subscriber::filter::LevelFilter,
+
+    /// How to log [default: text]
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true)]
+    pub log_format: LogFormat,
+
+    /// Say in one line of JSON on stdout when it listens or why it cannot, leave the terminal, and
+    /// log to keyfobd.log in the data directory; for programs that start the daemon
+    #[arg(long)]
+    pub background: bool,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 drained and stopped, 1 the system refused something, 2 wrong usage, 65 the store is
+damaged or from a newer release, 74 the disk failed, 75 another daemon has the vault or the socket.";
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Flags {
+    /// The configuration that the flags, the environment and the platform's customs make.
+    ///
+    /// # Errors
+    ///
+    /// When no socket can have the path, or there is no home directory to keep the vault in.
+    pub fn config(&self) -> Result<Config, Error> {
+        let endpoint = match &self.socket {
+            Some(path) => Endpoint::named(path),
+            None => Endpoint::from_env(),
+        };
+        let data_dir = match &self.data_dir {
+            Some(dir) => dir.clone(),
+            None => etcetera::base_strategy::choose_native_strategy()
+                .map_err(|_| Error::NoDataDir)?
+                .data_dir()
+                .join("keyfob"),
+        };
+        Ok(Config { endpoint: endpoint?, data_dir, allow_uids: self.allow_uid.clone(), clock: Clock::system() })
+    }
+}

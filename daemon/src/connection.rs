@@ -1,0 +1,283 @@
+//! One connection: lines in, answers out, in order.
+//!
+//! Requests are taken as they come, so a client may send many before it reads (pipelining). The
+//! mutations among them wait in the actor together and share its flushes; a read waits for the
+//! mutations before it on the same connection, and for nobody else's. Answers are collected and
+//! written together when there is nothing more to take.
+//!
+//! # Invariants
+//!
+//! - Answers leave in the order of their requests. Events come in between, whole.
+//! - What a client can make a connection hold is bounded: one line, [`IN_FLIGHT`] mutations, and
+//!   answers up to [`OUT_BYTES`] and one more. While answers cannot be written, nothing is read.
+//! - Nothing of a request is logged but its method.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use interprocess::local_socket::tokio::Stream;
+use keyfob_proto::{
+    By, Code, Envelope, Fault, Id, LineBuffer, LineTooLong, Request, write_event, write_fault, write_reply,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::time::Instant;
+use tracing::{Instrument, Span, debug, info, info_span};
+use zeroize::Zeroizing;
+
+use crate::events::Subscription;
+use crate::service::{Answer, Service, Step};
+
+/// The longest time a line may take from its first byte to its last.
+pub const LINE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most mutations of one connection that wait for the actor.
+const IN_FLIGHT: usize = 256;
+
+/// From here on answers are written before more requests are taken, in bytes.
+const OUT_BYTES: usize = 64 * 1024;
+
+/// Serves a connection until the client leaves or the daemon drains.
+pub async fn serve(stream: Stream, by: By, service: Arc<Service>) {
+    let connection = Connection {
+        stream,
+        by,
+        service,
+        lines: LineBuffer::default(),
+        mid_line_since: None,
+        in_flight: VecDeque::new(),
+        out: Zeroizing::new(Vec::new()),
+        subscription: None,
+    };
+    match connection.run().await {
+        Ok(()) => debug!("connection closed"),
+        // Clients come and go as they like.
+        Err(error) => debug!(%error, "connection lost"),
+    }
+}
+
+struct Connection {
+    stream: Stream,
+    by: By,
+    service: Arc<Service>,
+    lines: LineBuffer,
+    /// When the line that is not complete yet began.
+    mid_line_since: Option<Instant>,
+    /// The mutations that the actor has, in order.
+    in_flight: VecDeque<InFlight>,
+    /// Answers and events not yet written.
+    out: Zeroizing<Vec<u8>>,
+    subscription: Option<Subscription>,
+}
+
+struct InFlight {
+    id: Option<Id>,
+    span: Span,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl InFlight {
+    async fn answered(&mut self) -> Answer {
+        (&mut self.answer).await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+}
+
+/// What the connection woke up for.
+enum Wake {
+    Answered(Answer),
+    Read(io::Result<usize>),
+    Event(keyfob_proto::Event),
+    TimedOut,
+    Drain,
+}
+
+impl Connection {
+    async fn run(mut self) -> io::Result<()> {
+        loop {
+            self.take_lines().await?;
+            self.write_out().await?;
+            match self.wake().await {
+                Wake::Answered(answer) => self.answer_first(answer),
+                Wake::Event(event) => write_event(&mut self.out, &event),
+                Wake::Read(read) => {
+                    if read? == 0 {
+                        return self.end_of_input().await;
+                    }
+                }
+                Wake::TimedOut => {
+                    self.settle().await;
+                    let message = format!("a line was not finished within {} s", LINE_TIMEOUT.as_secs());
+                    write_fault(&mut self.out, None, &Fault::new(Code::LineTimeout, message));
+                    return self.write_out().await;
+                }
+                Wake::Drain => {
+                    // What was read is served; what was not yet read never arrived.
+                    self.take_lines().await?;
+                    self.settle().await;
+                    return self.write_out().await;
+                }
+            }
+        }
+    }
+
+    /// Waits for whatever comes first. Dropping any of these futures loses nothing.
+    async fn wake(&mut self) -> Wake {
+        let may_read = self.in_flight.len() < IN_FLIGHT;
+        let deadline = self.mid_line_since.map(|since| since + LINE_TIMEOUT);
+        let mut stream = &self.stream;
+        tokio::select! {
+            biased;
+            answer = first_answered(&mut self.in_flight) => Wake::Answered(answer),
+            read = async { stream.read_buf(self.lines.space()).await }, if may_read => Wake::Read(read),
+            event = next_event(&mut self.subscription) => event,
+            () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Wake::TimedOut,
+            () = self.service.shutdown.cancelled() => Wake::Drain,
+        }
+    }
+
+    /// Takes every complete line that was read, as far as the bounds allow.
+    async fn take_lines(&mut self) -> io::Result<()> {
+        let mut took_any = false;
+        while self.in_flight.len() < IN_FLIGHT {
+            let line = self.lines.next_line();
+            took_any |= matches!(line, Ok(Some(_)));
+            let request = match line {
+                Ok(None) => break,
+                Ok(Some(line)) if line.trim_ascii().is_empty() => continue,
+                Ok(Some(line)) => match Envelope::parse(line) {
+                    Ok(Envelope { id, method, params }) => Request::parse(&method, params)
+                        .map(|request| (id.clone(), request))
+                        .map_err(|fault| (id, fault)),
+                    // A line that is no request is answered, whether or not it asked to be.
+                    Err(refused) => {
+                        self.settle().await;
+                        debug!(code = %refused.fault.data.code, "refused a line");
+                        write_fault(&mut self.out, refused.id.as_ref(), &refused.fault);
+                        continue;
+                    }
+                },
+                Err(error @ LineTooLong) => {
+                    self.settle().await;
+                    let message = format!("{error}; it was skipped");
+                    write_fault(&mut self.out, None, &Fault::new(Code::ParseError, message));
+                    continue;
+                }
+            };
+            match request {
+                Ok((id, request)) => self.take(id, request).await,
+                Err((id, fault)) => {
+                    self.settle().await;
+                    debug!(code = %fault.data.code, "refused a request");
+                    answer(&mut self.out, id.as_ref(), Err(fault));
+                }
+            }
+            if self.out.len() >= OUT_BYTES {
+                self.write_out().await?;
+            }
+        }
+        // The time counts for one line, however many came before it, and not while it waits for us.
+        let waits_for_more = self.lines.is_mid_line() && self.in_flight.len() < IN_FLIGHT;
+        let since = if took_any { None } else { self.mid_line_since };
+        self.mid_line_since = waits_for_more.then(|| since.unwrap_or_else(Instant::now));
+        Ok(())
+    }
+
+    async fn take(&mut self, id: Option<Id>, request: Request) {
+        let span = info_span!("request", method = request.method());
+        let step = self.service.take(request, self.by).instrument(span.clone()).await;
+        match step {
+            Step::Mutation(answer) => self.in_flight.push_back(InFlight { id, span, answer }),
+            Step::Read(read) => {
+                self.settle().await;
+                let result = span.in_scope(read);
+                debug!(parent: &span, outcome = outcome(&result), "read");
+                answer(&mut self.out, id.as_ref(), result);
+                // A read may sign, which takes a while: let others have their turn.
+                tokio::task::yield_now().await;
+            }
+            Step::Subscribe => {
+                self.settle().await;
+                let (result, subscription) = self.service.subscribe();
+                self.subscription = Some(subscription);
+                answer(&mut self.out, id.as_ref(), result);
+            }
+        }
+    }
+
+    /// Waits until everything taken so far is answered.
+    async fn settle(&mut self) {
+        while let Some(first) = self.in_flight.front_mut() {
+            let answer = first.answered().await;
+            self.answer_first(answer);
+        }
+    }
+
+    /// Answers the first mutation in flight, and those after it that came with the same commit.
+    fn answer_first(&mut self, mut result: Answer) {
+        while let Some(InFlight { id, span, .. }) = self.in_flight.pop_front() {
+            info!(parent: &span, outcome = outcome(&result), "mutation");
+            answer(&mut self.out, id.as_ref(), result);
+            match self.in_flight.front_mut().map(|next| next.answer.try_recv()) {
+                Some(Ok(next)) => result = next,
+                Some(Err(TryRecvError::Closed)) => result = Err(shutting_down()),
+                Some(Err(TryRecvError::Empty)) | None => return,
+            }
+        }
+    }
+
+    /// The client says no more; it may still read.
+    async fn end_of_input(&mut self) -> io::Result<()> {
+        self.settle().await;
+        if self.lines.is_mid_line() {
+            let fault =
+                Fault::new(Code::ParseError, "the last line did not end with a line feed, so it was not served");
+            write_fault(&mut self.out, None, &fault);
+        }
+        self.write_out().await
+    }
+
+    async fn write_out(&mut self) -> io::Result<()> {
+        if !self.out.is_empty() {
+            (&self.stream).write_all(&self.out).await?;
+            self.out = Zeroizing::new(Vec::new());
+        }
+        Ok(())
+    }
+}
+
+/// The actor is gone and took the mutation with it.
+fn shutting_down() -> Fault {
+    Fault::new(Code::ShuttingDown, "the daemon is shutting down; this had no effect")
+}
+
+/// Appends an answer, unless the caller wants none.
+fn answer(out: &mut Vec<u8>, id: Option<&Id>, result: Answer) {
+    match (id, result) {
+        (None, _) => {}
+        (Some(id), Ok(reply)) => write_reply(out, id, &reply),
+        (Some(id), Err(fault)) => write_fault(out, Some(id), &fault),
+    }
+}
+
+fn outcome(result: &Answer) -> &str {
+    match result {
+        Ok(_) => "ok",
+        Err(fault) => fault.data.code.as_str(),
+    }
+}
+
+async fn first_answered(in_flight: &mut VecDeque<InFlight>) -> Answer {
+    match in_flight.front_mut() {
+        Some(first) => first.answered().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_event(subscription: &mut Option<Subscription>) -> Wake {
+    match subscription {
+        Some(subscription) => subscription.next().await.map_or(Wake::Drain, Wake::Event),
+        None => std::future::pending().await,
+    }
+}

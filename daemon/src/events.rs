@@ -1,0 +1,113 @@
+//! [`EventLog`]: gives events their sequence numbers and hands them to subscribers.
+
+use std::sync::{Mutex, PoisonError};
+
+use keyfob_proto::{Event, EventKind};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use crate::vault::Announcement;
+
+/// How many events a subscriber may be behind before it misses some.
+const BACKLOG: usize = 1024;
+
+/// Every event since the daemon started, of which the last [`BACKLOG`] are kept. A slow subscriber
+/// costs no more than that and delays nobody.
+#[derive(Debug)]
+pub struct EventLog {
+    sender: broadcast::Sender<Event>,
+    /// The sequence number of the last event. Held while events are sent, so that a subscription
+    /// falls between two commits.
+    last: Mutex<u64>,
+}
+
+impl Default for EventLog {
+    fn default() -> Self {
+        Self { sender: broadcast::channel(BACKLOG).0, last: Mutex::new(0) }
+    }
+}
+
+impl EventLog {
+    /// Sends what one commit has to tell. Call it only when the commit is durable and visible.
+    pub fn publish(&self, announcements: Vec<Announcement>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        for Announcement { kind, by } in announcements {
+            *last += 1;
+            // Without subscribers there is nobody to tell.
+            let _ = self.sender.send(Event { sequence: *last, kind, by });
+        }
+    }
+
+    /// A subscription, and the sequence number of the last event before it.
+    #[must_use]
+    pub fn subscribe(&self) -> (u64, Subscription) {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        (*last, Subscription { receiver: self.sender.subscribe(), late: None, missed: false })
+    }
+}
+
+/// One subscriber's place in the [`EventLog`].
+#[derive(Debug)]
+pub struct Subscription {
+    receiver: broadcast::Receiver<Event>,
+    /// The event after a gap, to be told after the gap was.
+    late: Option<Event>,
+    missed: bool,
+}
+
+impl Subscription {
+    /// The next event; where some were missed, a [`EventKind::Resync`] in their place. `None` when
+    /// the daemon shuts down. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Event> {
+        if let Some(event) = self.late.take() {
+            return Some(event);
+        }
+        loop {
+            match self.receiver.recv().await {
+                Ok(event) if self.missed => {
+                    self.missed = false;
+                    let resync = Event { sequence: event.sequence - 1, kind: EventKind::Resync, by: None };
+                    self.late = Some(event);
+                    return Some(resync);
+                }
+                Ok(event) => return Some(event),
+                Err(RecvError::Lagged(_)) => self.missed = true,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn announce(log: &EventLog, count: usize) {
+        let kind = EventKind::ActiveSessionChanged { session_key: None };
+        log.publish(vec![Announcement { kind, by: None }; count]);
+    }
+
+    #[tokio::test]
+    async fn a_subscription_begins_after_the_sequence_it_was_told() {
+        let log = EventLog::default();
+        announce(&log, 3);
+        let (sequence, mut subscription) = log.subscribe();
+        announce(&log, 2);
+        assert_eq!(sequence, 3);
+        assert_eq!(subscription.next().await.unwrap().sequence, 4);
+        assert_eq!(subscription.next().await.unwrap().sequence, 5);
+    }
+
+    #[tokio::test]
+    async fn a_slow_subscriber_is_told_that_it_missed_some() {
+        let log = EventLog::default();
+        let (_, mut subscription) = log.subscribe();
+        announce(&log, BACKLOG + 10);
+        let resync = subscription.next().await.unwrap();
+        assert_eq!((resync.sequence, resync.kind), (10, EventKind::Resync));
+        for sequence in 11..=BACKLOG as u64 + 10 {
+            assert_eq!(subscription.next().await.unwrap().sequence, sequence);
+        }
+        drop(log);
+        assert!(subscription.next().await.is_none());
+    }
+}

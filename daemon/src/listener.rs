@@ -1,0 +1,201 @@
+//! The socket: binding it without taking it from anybody, and accepting connections.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use interprocess::local_socket::prelude::*;
+use interprocess::local_socket::tokio::{Listener, Stream};
+use interprocess::local_socket::traits::tokio::Listener as _;
+use interprocess::local_socket::{GenericFilePath, ListenerOptions, Stream as SyncStream};
+use interprocess::os::unix::local_socket::ListenerOptionsExt;
+use keyfob_proto::{Code, Endpoint, Fault, write_fault};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::io::AsyncWriteExt;
+use tokio::task::JoinSet;
+use tracing::{Instrument, info_span, warn};
+
+use crate::Error;
+use crate::connection;
+use crate::lock::{Lock, LockError};
+use crate::peer::{self, Allowed};
+use crate::service::Service;
+
+/// The most connections at once, if the system allows as many files.
+const MAX_CONNECTIONS: usize = 4096;
+
+/// Files that are not connections: the store, the log, the runtime.
+const OTHER_FILES: u64 = 64;
+
+/// How long connections may take to finish when the daemon drains.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long accepting pauses when the system has no file left for a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A bound socket. Dropping it removes the socket's file, and then gives up the lock beside it.
+#[derive(Debug)]
+pub struct Socket {
+    listener: Listener,
+    _lock: Lock,
+}
+
+impl Socket {
+    /// Binds the endpoint's socket. A stale one, left by a daemon that was killed, is replaced; a
+    /// live one, or a file that is no socket, is left alone.
+    ///
+    /// # Errors
+    ///
+    /// When another daemon has the socket, or the system refuses.
+    pub fn bind(endpoint: &Endpoint) -> Result<Self, Error> {
+        let path = endpoint.path();
+        let refused = |action: &'static str, path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::Io { action, path, source }
+        };
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !endpoint.is_named() {
+            own_directory(dir)?;
+        }
+        // The lock makes looking and removing one step, against a daemon with another vault.
+        let lock_path = with_suffix(path, ".lock");
+        let lock = Lock::acquire(&lock_path, &format!("pid {}", std::process::id())).map_err(|error| match error {
+            LockError::Held(holder) => Error::SocketHeld { path: path.to_owned(), holder },
+            LockError::Io(source) => refused("lock", &lock_path)(source),
+        })?;
+        remove_stale(path)?;
+        let name = path.to_fs_name::<GenericFilePath>().map_err(refused("listen on", path))?;
+        let listener =
+            ListenerOptions::new().name(name).mode(0o600).create_tokio().map_err(refused("listen on", path))?;
+        Ok(Self { listener, _lock: lock })
+    }
+
+    /// Accepts connections and serves each in a task of its own, until the service's shutdown
+    /// begins; then waits for the open ones to finish, but not for ever.
+    pub async fn serve(self, service: Arc<Service>, allowed: Allowed, max_connections: usize) {
+        let mut connections = JoinSet::new();
+        let mut number = 0_u64;
+        loop {
+            let stream = tokio::select! {
+                biased;
+                () = service.shutdown.cancelled() => break,
+                Some(_) = connections.join_next() => {
+                    service.connections.store(connections.len() as u64, Ordering::Relaxed);
+                    continue;
+                }
+                stream = self.listener.accept() => stream,
+            };
+            match stream {
+                Ok(stream) => {
+                    number += 1;
+                    let is_full = connections.len() >= max_connections;
+                    connections.spawn(admit(stream, number, Arc::clone(&service), allowed.clone(), is_full));
+                    service.connections.store(connections.len() as u64, Ordering::Relaxed);
+                }
+                Err(error) => {
+                    // Most likely there is no file descriptor left. Connections that close free some.
+                    warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        // No newcomers while the others finish: the socket goes first, its lock with it.
+        drop(self);
+        let all = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, all).await.is_err() {
+            warn!(open = connections.len(), "connections did not finish in time and are closed");
+            connections.shutdown().await;
+        }
+    }
+}
+
+/// Serves one connection, or tells it why not.
+async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allowed, is_full: bool) {
+    let by = match peer::of(&stream) {
+        Ok(by) => by,
+        Err(error) => return warn!(%error, "a connection without credentials is not served"),
+    };
+    let verdict = allowed.check(by).and_then(|()| if is_full { Err(too_many()) } else { Ok(()) });
+    match verdict {
+        Ok(()) => {
+            let span = info_span!("connection", number, pid = by.pid, uid = by.uid);
+            connection::serve(stream, by, service).instrument(span).await;
+        }
+        Err(fault) => {
+            warn!(pid = by.pid, uid = by.uid, code = %fault.data.code, "a connection is refused");
+            let mut line = Vec::new();
+            write_fault(&mut line, None, &fault);
+            // It may have hung up already.
+            let _ = (&stream).write_all(&line).await;
+        }
+    }
+}
+
+fn too_many() -> Fault {
+    Fault::new(Code::TooManyConnections, "the daemon serves as many connections as it may; close one and try again")
+}
+
+/// Raises the process's limit on open files as far as the system lets it, and answers how many of
+/// them may be connections.
+#[must_use]
+pub fn max_connections() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    let limit = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    let files =
+        limit.map_or(usize::MAX, |files| usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX));
+    files.min(MAX_CONNECTIONS)
+}
+
+/// Makes sure that the default socket's directory is the user's own and nobody else's: it may lie
+/// where others can write.
+fn own_directory(dir: &Path) -> Result<(), Error> {
+    let refused = |action: &'static str| move |source| Error::Io { action, path: dir.to_owned(), source };
+    match DirBuilder::new().mode(0o700).recursive(false).create(dir) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(refused("make the directory")(error)),
+    }
+    let metadata = fs::symlink_metadata(dir).map_err(refused("look at"))?;
+    if !metadata.is_dir() || metadata.uid() != rustix::process::getuid().as_raw() {
+        return Err(Error::NotOurs { path: dir.to_owned() });
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(refused("make private"))?;
+    }
+    Ok(())
+}
+
+/// Removes a socket that nobody listens on.
+fn remove_stale(path: &Path) -> Result<(), Error> {
+    let refused = |action: &'static str| move |source| Error::Io { action, path: path.to_owned(), source };
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        metadata => metadata.map_err(refused("look at"))?,
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(Error::NotASocket { path: path.to_owned() });
+    }
+    let name = path.to_fs_name::<GenericFilePath>().map_err(refused("connect to"))?;
+    match SyncStream::connect(name) {
+        Ok(stream) => {
+            let pid = stream.peer_creds().ok().and_then(|credentials| credentials.pid());
+            let holder = pid.map_or_else(|| "unknown".to_owned(), |pid| format!("pid {pid}"));
+            Err(Error::SocketHeld { path: path.to_owned(), holder })
+        }
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(refused("remove the stale socket"))
+        }
+        Err(error) => Err(refused("connect to")(error)),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

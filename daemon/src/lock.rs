@@ -1,0 +1,61 @@
+//! [`Lock`]: an exclusive lock on a file, which tells others who holds it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Held until it is dropped, or the process ends in whatever way. The file stays: removing it would
+/// let two processes hold locks on two files of the same name.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Why a lock was not taken.
+#[derive(Debug)]
+pub enum LockError {
+    /// Somebody else has it; what they left in the file.
+    Held(String),
+    /// The system refused.
+    Io(io::Error),
+}
+
+impl Lock {
+    /// Takes the lock and leaves `holder` in the file for others to read.
+    ///
+    /// # Errors
+    ///
+    /// When somebody else has it, or the file cannot be opened.
+    pub fn acquire(path: &Path, holder: &str) -> Result<Self, LockError> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let mut file = file.map_err(LockError::Io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let _ = file.take(200).read_to_string(&mut text);
+                return Err(LockError::Held(text.trim().to_owned()));
+            }
+            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+        }
+        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{holder}"));
+        written.map_err(LockError::Io)?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_learns_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let first = Lock::acquire(&path, "the first").unwrap();
+        assert!(matches!(Lock::acquire(&path, "the second"), Err(LockError::Held(holder)) if holder == "the first"));
+        drop(first);
+        assert!(Lock::acquire(&path, "the second").is_ok());
+    }
+}

@@ -1,0 +1,63 @@
+//! `keyfobd`: flags → config → run → exit code.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use keyfob_proto::Startup;
+use keyfobd::config::Flags;
+use keyfobd::{Daemon, Error, log, process};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    process::harden();
+    match run(&flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; the exit code says it too.
+            let _ = writeln!(io::stderr(), "keyfobd: {error}");
+            if flags.background {
+                announce(&Startup::Failed { message: error.to_string() });
+            }
+            error.exit_code()
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(flags: &Flags) -> Result<(), Error> {
+    let config = flags.config()?;
+    let log_file = flags.background.then(|| config.data_dir.join("keyfobd.log"));
+    if flags.background {
+        process::leave_terminal();
+        keyfobd::own_data_dir(&config.data_dir)?;
+    }
+    let cannot_log = |source| Error::Io { action: "log to", path: log_file.clone().unwrap_or_default(), source };
+    let _guard = log::init(flags.log, flags.log_format, log_file.as_deref()).map_err(cannot_log)?;
+    let stop =
+        stop_signal().map_err(|source| Error::Io { action: "listen for signals on", path: "/".into(), source })?;
+    let daemon = Daemon::open(config)?;
+    if flags.background {
+        announce(&Startup::Listening { pid: std::process::id() });
+    }
+    daemon.serve(stop).await;
+    Ok(())
+}
+
+/// Ready when the process is asked to stop.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Tells whoever started the daemon how it went; that they are gone by now is no error.
+fn announce(startup: &Startup) {
+    let line = serde_json::to_string(startup).expect("a startup is JSON");
+    let _ = writeln!(io::stdout(), "{line}");
+}

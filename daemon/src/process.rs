@@ -1,0 +1,21 @@
+//! What the process asks of the system for itself: nothing of its memory in a core dump, no file
+//! that others can read, no terminal.
+
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, setrlimit, setsid, umask};
+
+/// Keeps secrets in: no core dumps, no look into the memory by other processes of the user where the
+/// system has that (Linux), and files that only the user can read.
+pub fn harden() {
+    umask(Mode::from_raw_mode(0o077));
+    // Should the system refuse, the daemon is as safe as any other process of the user.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// Leaves the session of the terminal, so that its end, or a Ctrl-C in it, does not end the daemon.
+pub fn leave_terminal() {
+    // It fails only where there is nothing to leave.
+    let _ = setsid();
+}

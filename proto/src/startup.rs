@@ -1,0 +1,20 @@
+//! [`Startup`]: what a daemon in the background tells whoever started it.
+
+use serde::{Deserialize, Serialize};
+
+/// The one line of JSON that `keyfobd --background` writes to its standard output: it ends the wait
+/// of whoever started it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Startup {
+    /// The daemon listens: connect now.
+    Listening {
+        /// Its process.
+        pid: u32,
+    },
+    /// The daemon could not start.
+    Failed {
+        /// Why, and what to do next: for people.
+        message: String,
+    },
+}
