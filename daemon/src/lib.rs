@@ -67,7 +67,7 @@ pub struct Daemon {
     actor: Actor,
     handle: Handle,
     published: Arc<Published>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Daemon {
@@ -86,26 +86,32 @@ impl Daemon {
         let socket = Socket::bind(&config.endpoint)?;
         info!(sessions = vault.session_count(), socket = %config.endpoint.path().display(), "the vault is open");
         let (actor, handle, published) = Actor::new(store, vault, config.clock.clone());
-        Ok(Self { config, socket, actor, handle, published, _lock: lock })
+        Ok(Self { config, socket, actor, handle, published, lock })
     }
 
     /// Serves until `stop` is ready or a client calls `shutdown`; then drains: takes no new
     /// connection, finishes what was asked, closes the store.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { config, socket, actor, handle, published, _lock } = self;
+        let Self { config, socket, actor, handle, published, mut lock } = self;
         let shutdown = CancellationToken::new();
         let max_connections = listener::max_connections();
-        let service = Service::new(handle, published, &config, max_connections, shutdown.clone());
+        let service = Arc::new(Service::new(handle, published, &config, max_connections, shutdown.clone()));
         let actor = tokio::spawn(actor.run());
-        let serving = socket.serve(Arc::new(service), Allowed::new(&config.allow_uids), max_connections);
-        tokio::pin!(serving);
-        tokio::select! {
-            () = &mut serving => {}
+        let allowed = Allowed::new(&config.allow_uids);
+        let accepting = socket.accept(&service, &allowed, max_connections);
+        tokio::pin!(accepting);
+        let connections = tokio::select! {
+            connections = &mut accepting => connections,
             () = stop => {
                 shutdown.cancel();
-                serving.await;
+                accepting.await
             }
-        }
+        };
+        // Whoever finds no socket any more and starts a daemon learns that this one is about to go.
+        lock.mark_draining();
+        drop(socket);
+        listener::drain(connections).await;
+        drop(service);
         // With the service the last way to the actor is gone: it finishes and closes the store.
         if actor.await.is_err() {
             tracing::error!("the actor failed; what it acknowledged is on the disk");

@@ -75,14 +75,14 @@ impl Socket {
     }
 
     /// Accepts connections and serves each in a task of its own, until the service's shutdown
-    /// begins; then waits for the open ones to finish, but not for ever.
-    pub async fn serve(self, service: Arc<Service>, allowed: Allowed, max_connections: usize) {
+    /// begins. Answers those that are still open.
+    pub async fn accept(&self, service: &Arc<Service>, allowed: &Allowed, max_connections: usize) -> JoinSet<()> {
         let mut connections = JoinSet::new();
         let mut number = 0_u64;
         loop {
             let stream = tokio::select! {
                 biased;
-                () = service.shutdown.cancelled() => break,
+                () = service.shutdown.cancelled() => return connections,
                 Some(_) = connections.join_next() => {
                     service.connections.store(connections.len() as u64, Ordering::Relaxed);
                     continue;
@@ -93,7 +93,7 @@ impl Socket {
                 Ok(stream) => {
                     number += 1;
                     let is_full = connections.len() >= max_connections;
-                    connections.spawn(admit(stream, number, Arc::clone(&service), allowed.clone(), is_full));
+                    connections.spawn(admit(stream, number, Arc::clone(service), allowed.clone(), is_full));
                     service.connections.store(connections.len() as u64, Ordering::Relaxed);
                 }
                 Err(error) => {
@@ -103,13 +103,15 @@ impl Socket {
                 }
             }
         }
-        // No newcomers while the others finish: the socket goes first, its lock with it.
-        drop(self);
-        let all = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(DRAIN, all).await.is_err() {
-            warn!(open = connections.len(), "connections did not finish in time and are closed");
-            connections.shutdown().await;
-        }
+    }
+}
+
+/// Waits for connections to finish what they were asked, but not for ever.
+pub async fn drain(mut connections: JoinSet<()>) {
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN, all).await.is_err() {
+        warn!(open = connections.len(), "connections did not finish in time and are closed");
+        connections.shutdown().await;
     }
 }
 

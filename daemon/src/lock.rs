@@ -9,8 +9,11 @@ use std::path::Path;
 /// let two processes hold locks on two files of the same name.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
+
+/// What a holder leaves in the file when it is about to let go.
+const DRAINING: &str = "draining";
 
 /// Why a lock was not taken.
 #[derive(Debug)]
@@ -22,26 +25,43 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Takes the lock and leaves `holder` in the file for others to read.
+    /// Takes the lock and leaves `holder` in the file for others to read. Waits for a holder that is
+    /// about to let go.
     ///
     /// # Errors
     ///
     /// When somebody else has it, or the file cannot be opened.
     pub fn acquire(path: &Path, holder: &str) -> Result<Self, LockError> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        let mut file = file.map_err(LockError::Io)?;
+        let file = file.map_err(LockError::Io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                let _ = file.take(200).read_to_string(&mut text);
-                return Err(LockError::Held(text.trim().to_owned()));
+                let _ = (&file).take(200).read_to_string(&mut text);
+                if text.trim() != DRAINING {
+                    return Err(LockError::Held(text.trim().to_owned()));
+                }
+                file.lock().map_err(LockError::Io)?;
             }
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{holder}"));
-        written.map_err(LockError::Io)?;
-        Ok(Self { _file: file })
+        let mut lock = Self { file };
+        lock.write(holder).map_err(LockError::Io)?;
+        Ok(lock)
+    }
+
+    /// Tells whoever comes now to wait instead of giving up.
+    pub fn mark_draining(&mut self) {
+        if let Err(error) = self.write(DRAINING) {
+            tracing::warn!(%error, "a daemon that starts now will not wait for this one to stop");
+        }
+    }
+
+    fn write(&mut self, holder: &str) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        writeln!(self.file, "{holder}")
     }
 }
 
@@ -57,5 +77,19 @@ mod tests {
         assert!(matches!(Lock::acquire(&path, "the second"), Err(LockError::Held(holder)) if holder == "the first"));
         drop(first);
         assert!(Lock::acquire(&path, "the second").is_ok());
+    }
+
+    #[test]
+    fn a_newcomer_waits_for_one_that_is_about_to_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let mut first = Lock::acquire(&path, "the first").unwrap();
+        first.mark_draining();
+        let second = std::thread::spawn({
+            let path = path.clone();
+            move || Lock::acquire(&path, "the second").is_ok()
+        });
+        drop(first);
+        assert!(second.join().unwrap());
     }
 }
