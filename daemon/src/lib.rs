@@ -44,6 +44,7 @@ use std::future::Future;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -98,13 +99,14 @@ impl Daemon {
         let service = Arc::new(Service::new(handle, published, &config, max_connections, shutdown.clone()));
         let actor = tokio::spawn(actor.run());
         let allowed = Allowed::new(&config.allow_uids);
-        let accepting = socket.accept(&service, &allowed, max_connections);
-        tokio::pin!(accepting);
-        let connections = tokio::select! {
-            connections = &mut accepting => connections,
-            () = stop => {
-                shutdown.cancel();
-                accepting.await
+        let connections = {
+            let mut accepting = pin!(socket.accept(&service, &allowed, max_connections));
+            tokio::select! {
+                connections = &mut accepting => connections,
+                () = stop => {
+                    shutdown.cancel();
+                    accepting.await
+                }
             }
         };
         // Whoever finds no socket any more and starts a daemon learns that this one is about to go.
