@@ -75,12 +75,14 @@ impl Flags {
     ///
     /// When no socket can have the path, or there is no home directory to keep the vault in.
     pub fn config(&self) -> Result<Config, Error> {
+        // Absolute, for a daemon in the background leaves the directory it was started in.
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let endpoint = match &self.socket {
-            Some(path) => Endpoint::named(path),
+            Some(path) => Endpoint::named(absolute(path)),
             None => Endpoint::from_env(),
         };
         let data_dir = match &self.data_dir {
-            Some(dir) => dir.clone(),
+            Some(dir) => absolute(dir),
             None => etcetera::base_strategy::choose_native_strategy()
                 .map_err(|_| Error::NoDataDir)?
                 .data_dir()

@@ -80,6 +80,10 @@ impl Daemon {
     /// When another daemon has the vault or the socket, the store is damaged, or the system refuses.
     pub fn open(config: Config) -> Result<Self, Error> {
         own_data_dir(&config.data_dir)?;
+        // Two that start at once: the second waits until the first listens, or has failed, and its
+        // starter then finds a vault either way.
+        let path = config.data_dir.join("starting");
+        let _starting = Lock::wait(&path).map_err(|source| Error::Io { action: "lock", path, source })?;
         let lock = lock_data_dir(&config)?;
         let (store, stored) = Store::open(&config.data_dir)?;
         let vault = Vault::restore(stored)

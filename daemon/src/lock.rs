@@ -25,6 +25,17 @@ pub enum LockError {
 }
 
 impl Lock {
+    /// Takes the lock as soon as nobody has it.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened or locked.
+    pub fn wait(path: &Path) -> io::Result<Self> {
+        let file = open(path)?;
+        file.lock()?;
+        Ok(Self { file })
+    }
+
     /// Takes the lock and leaves `holder` in the file for others to read. Waits for a holder that is
     /// about to let go.
     ///
@@ -32,8 +43,7 @@ impl Lock {
     ///
     /// When somebody else has it, or the file cannot be opened.
     pub fn acquire(path: &Path, holder: &str) -> Result<Self, LockError> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        let file = file.map_err(LockError::Io)?;
+        let file = open(path).map_err(LockError::Io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -63,6 +73,10 @@ impl Lock {
         self.file.rewind()?;
         writeln!(self.file, "{holder}")
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 #[cfg(test)]

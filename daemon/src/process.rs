@@ -14,8 +14,10 @@ pub fn harden() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Leaves the session of the terminal, so that its end, or a Ctrl-C in it, does not end the daemon.
+/// Leaves the session of the terminal, so that its end, or a Ctrl-C in it, does not end the daemon,
+/// and the directory that the daemon was started in, so that it can be unmounted.
 pub fn leave_terminal() {
-    // It fails only where there is nothing to leave.
+    // These fail only where there is nothing to leave.
     let _ = setsid();
+    let _ = std::env::set_current_dir("/");
 }

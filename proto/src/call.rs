@@ -39,87 +39,95 @@ pub trait Call: Serialize + DeserializeOwned {
 }
 
 /// Hands the protocol's table to a macro of the caller: one row per call, with its documentation,
-/// as `method_name: CallType => ReplyType = "methodOnTheWire";`.
+/// as `method_name: CallType => ReplyType = "methodOnTheWire";`. The call that turns a connection
+/// into a stream of events stands apart from those that are done with their reply.
 #[macro_export]
 macro_rules! for_each_call {
     ($then:ident) => {
         $then! {
-            /// Removes a session, its key pair unless another session names it too, and the active
-            /// pointer if it names this session: one atomic, durable step.
-            ///
-            /// Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when no session is named and none is active.
-            clear_session: ClearSession => SessionCleared = "clearSession";
-            /// Removes every session, every key pair that a session names, and the active pointer:
-            /// one atomic, durable step, however many there are. Unused key pairs stay, for another
-            /// app's login may be in flight.
-            ///
-            /// Faults: `NO_SESSION_FOUND` when there is no session.
-            clear_all_sessions: ClearAllSessions => AllSessionsCleared = "clearAllSessions";
-            /// Stores a session under its name, makes it the active one, and deletes the key pair of
-            /// the session that it replaces unless that is still in use: one atomic, durable step.
-            ///
-            /// Faults: `INVALID_TOKEN`, `SESSION_EXPIRED`.
-            store_session: StoreSession => SessionStored = "storeSession";
-            /// Reads a session, by default the active one.
-            ///
-            /// Faults: none; where there is no session, both fields of the reply are null.
-            get_session: GetSession => SessionFound = "getSession";
-            /// Reads the sessions in the order of their names, a page at a time.
-            ///
-            /// Faults: none.
-            get_all_sessions: GetAllSessions => SessionPage = "getAllSessions";
-            /// Reads the name of the active session.
-            ///
-            /// Faults: none; where none is active, the name is null.
-            get_active_session_key: GetActiveSessionKey => ActiveSessionKey = "getActiveSessionKey";
-            /// Makes a session the active one.
-            ///
-            /// Faults: `NOT_FOUND`.
-            set_active_session: SetActiveSession => ActiveSessionSet = "setActiveSession";
-            /// Creates a key pair inside the vault, or takes one in. Taking in one that the vault
-            /// has changes nothing.
-            ///
-            /// Faults: `INVALID_KEY_PAIR`.
-            create_api_key_pair: CreateApiKeyPair => ApiKeyPairCreated = "createApiKeyPair";
-            /// Reads the key pairs in the order of their names, a page at a time.
-            ///
-            /// Faults: none.
-            list_api_key_pairs: ListApiKeyPairs => ApiKeyPairPage = "listApiKeyPairs";
-            /// Deletes an unused key pair.
-            ///
-            /// Faults: `NOT_FOUND`, `KEY_PAIR_IN_USE`.
-            delete_api_key_pair: DeleteApiKeyPair => ApiKeyPairDeleted = "deleteApiKeyPair";
-            /// Deletes unused key pairs from a certain age on.
-            ///
-            /// Faults: none.
-            clear_unused_key_pairs: ClearUnusedKeyPairs => UnusedKeyPairsCleared = "clearUnusedKeyPairs";
-            /// Signs bytes with a key pair of the vault, by default the active session's: ECDSA on
-            /// P-256 over SHA-256 of the payload.
-            ///
-            /// Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when nothing is named and no session is
-            /// active.
-            sign: Sign => Signed = "sign";
-            /// Makes the header that authenticates a request to Turnkey's API.
-            ///
-            /// Faults: as for `sign`.
-            stamp: Stamp => Stamped = "stamp";
-            /// Asks for the vault's events on this connection, from the next one on.
-            ///
-            /// Faults: none.
-            subscribe: Subscribe => Subscribed = "subscribe";
-            /// Reads the state of the daemon.
-            ///
-            /// Faults: none.
-            status: Status => DaemonStatus = "status";
-            /// Stops the daemon: it answers, finishes what it was asked before, and exits.
-            ///
-            /// Faults: none.
-            shutdown: Shutdown => ShutdownBegun = "shutdown";
+            calls {
+                /// Removes a session, its key pair unless another session names it too, and the active
+                /// pointer if it names this session: one atomic, durable step.
+                ///
+                /// Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when no session is named and none is active.
+                clear_session: ClearSession => SessionCleared = "clearSession";
+                /// Removes every session, every key pair that a session names, and the active pointer:
+                /// one atomic, durable step, however many there are. Unused key pairs stay, for another
+                /// app's login may be in flight.
+                ///
+                /// Faults: `NO_SESSION_FOUND` when there is no session.
+                clear_all_sessions: ClearAllSessions => AllSessionsCleared = "clearAllSessions";
+                /// Stores a session under its name, makes it the active one, and deletes the key pair of
+                /// the session that it replaces unless that is still in use: one atomic, durable step.
+                ///
+                /// Faults: `INVALID_TOKEN`, `SESSION_EXPIRED`.
+                store_session: StoreSession => SessionStored = "storeSession";
+                /// Reads a session, by default the active one.
+                ///
+                /// Faults: none; where there is no session, both fields of the reply are null.
+                get_session: GetSession => SessionFound = "getSession";
+                /// Reads the sessions in the order of their names, a page at a time.
+                ///
+                /// Faults: none.
+                get_all_sessions: GetAllSessions => SessionPage = "getAllSessions";
+                /// Reads the name of the active session.
+                ///
+                /// Faults: none; where none is active, the name is null.
+                get_active_session_key: GetActiveSessionKey => ActiveSessionKey = "getActiveSessionKey";
+                /// Makes a session the active one.
+                ///
+                /// Faults: `NOT_FOUND`.
+                set_active_session: SetActiveSession => ActiveSessionSet = "setActiveSession";
+                /// Creates a key pair inside the vault, or takes one in. Taking in one that the vault
+                /// has changes nothing.
+                ///
+                /// Faults: `INVALID_KEY_PAIR`.
+                create_api_key_pair: CreateApiKeyPair => ApiKeyPairCreated = "createApiKeyPair";
+                /// Reads the key pairs in the order of their names, a page at a time.
+                ///
+                /// Faults: none.
+                list_api_key_pairs: ListApiKeyPairs => ApiKeyPairPage = "listApiKeyPairs";
+                /// Deletes an unused key pair.
+                ///
+                /// Faults: `NOT_FOUND`, `KEY_PAIR_IN_USE`.
+                delete_api_key_pair: DeleteApiKeyPair => ApiKeyPairDeleted = "deleteApiKeyPair";
+                /// Deletes unused key pairs from a certain age on.
+                ///
+                /// Faults: none.
+                clear_unused_key_pairs: ClearUnusedKeyPairs => UnusedKeyPairsCleared = "clearUnusedKeyPairs";
+                /// Signs bytes with a key pair of the vault, by default the active session's: ECDSA on
+                /// P-256 over SHA-256 of the payload.
+                ///
+                /// Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when nothing is named and no session is
+                /// active.
+                sign: Sign => Signed = "sign";
+                /// Makes the header that authenticates a request to Turnkey's API.
+                ///
+                /// Faults: as for `sign`.
+                stamp: Stamp => Stamped = "stamp";
+                /// Reads the state of the daemon.
+                ///
+                /// Faults: none.
+                status: Status => DaemonStatus = "status";
+                /// Stops the daemon: it answers, finishes what it was asked before, and exits.
+                ///
+                /// Faults: none.
+                shutdown: Shutdown => ShutdownBegun = "shutdown";
+            }
+            subscriptions {
+                /// Asks for the vault's events on this connection, from the next one on.
+                ///
+                /// Faults: none.
+                subscribe: Subscribe => Subscribed = "subscribe";
+            }
         }
     };
 }
 
 macro_rules! define_requests {
+    (calls { $($calls:tt)+ } subscriptions { $($subscriptions:tt)+ }) => {
+        define_requests! { $($calls)+ $($subscriptions)+ }
+    };
     ($($(#[doc = $doc:literal])+ $snake:ident: $call:ident => $reply:ident = $method:literal;)+) => {
         $(
             impl Call for $call {

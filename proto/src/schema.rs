@@ -54,6 +54,9 @@ pub fn protocol() -> Value {
 fn methods(types: &mut SchemaGenerator) -> Map<String, Value> {
     let mut methods = Map::new();
     macro_rules! add_methods {
+        (calls { $($calls:tt)+ } subscriptions { $($subscriptions:tt)+ }) => {
+            add_methods! { $($calls)+ $($subscriptions)+ }
+        };
         ($($(#[doc = $doc:literal])+ $snake:ident: $call:ident => $reply:ident = $method:literal;)+) => {
             $(methods.insert($method.to_owned(), json!({
                 "description": concat!($($doc, "\n"),+).trim(),

@@ -1,0 +1,22 @@
+use clap::Args;
+use keyfob_proto::GetActiveSessionKey;
+
+use super::{Failure, Session};
+
+/// Print the name of the active session; nothing, if there is none
+///
+/// Example: keyfob active
+#[derive(Debug, Args)]
+pub(super) struct Active {}
+
+impl Active {
+    pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        let active = session.connect()?.get_active_session_key(GetActiveSessionKey {})?;
+        match &active.session_key {
+            None if !session.output.json => session.output.note("no session is active"),
+            None => session.output.print(&active, ""),
+            // To the letter: this is for scripts.
+            Some(key) => session.output.print(&active, key),
+        }
+    }
+}

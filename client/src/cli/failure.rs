@@ -1,0 +1,65 @@
+//! [`Failure`]: why a command did not do what it was asked.
+
+use std::io;
+use std::path::PathBuf;
+
+use keyfob_proto::Fault;
+
+use super::Exit;
+use crate::Error;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The vault refused, or was not reached.
+    #[error(transparent)]
+    Vault(#[from] Error),
+    /// Standard output or standard error failed.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+    /// A file cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// What was given is not what the command takes.
+    #[error("{0}")]
+    Input(String),
+    /// A person was asked and said no.
+    #[error("nothing was done")]
+    Declined,
+    /// The tour saw something that it should not.
+    #[error("the tour went wrong: {0}")]
+    Tour(&'static str),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Vault(fault.into())
+    }
+}
+
+impl Failure {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Vault(error) if error.is_unreachable() => Exit::Unreachable,
+            Self::Input(_) => Exit::Usage,
+            // A reader that left early (`| head`) has seen what it wanted.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+            Self::Vault(_) | Self::Output(_) | Self::File { .. } | Self::Declined | Self::Tour(_) => Exit::Failed,
+        }
+    }
+
+    /// The fault's code, if it is one.
+    pub(super) fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Vault(Error::Fault(fault)) => Some(fault),
+            _ => None,
+        }
+    }
+}

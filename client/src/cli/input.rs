@@ -1,0 +1,99 @@
+//! Reading what must not be an argument: tokens, private keys, payloads.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::PathBuf;
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::{Failure, Session};
+
+/// The longest secret, in bytes: far more than a token or a key has.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// The longest payload, in bytes: in base64 it just fits a line of the protocol.
+const MAX_PAYLOAD_BYTES: u64 = 3 * 1024 * 1024;
+
+/// Where a secret comes from: standard input unless told otherwise.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct SecretSource {
+    /// Read it from this file instead of stdin
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+
+    /// Read it from this environment variable instead of stdin
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+}
+
+impl SecretSource {
+    /// The secret without the white space around it, such as the line feed that `echo` adds.
+    pub(super) fn read(&self, what: &str, session: &mut Session<'_, '_>) -> Result<Zeroizing<String>, Failure> {
+        let text = match (&self.file, &self.env) {
+            (None, Some(name)) => match std::env::var(name) {
+                Ok(text) => Zeroizing::new(text),
+                Err(_) => return Err(Failure::Input(format!("the environment has no text in {name}"))),
+            },
+            (Some(path), _) => utf8(read_file(path, MAX_SECRET_BYTES)?)?,
+            (None, None) => {
+                if session.output.io.can_ask {
+                    let message =
+                        format!("pipe {what} in, or name --file PATH or --env NAME: it would show on the screen");
+                    return Err(Failure::Input(message));
+                }
+                utf8(read_all(&mut session.output.io.stdin, MAX_SECRET_BYTES)?)?
+            }
+        };
+        let text = Zeroizing::new(text.trim().to_owned());
+        if text.is_empty() { Err(Failure::Input(format!("{what} is empty"))) } else { Ok(text) }
+    }
+}
+
+/// Where a payload comes from: standard input unless told otherwise.
+#[derive(Debug, Args)]
+pub(super) struct PayloadSource {
+    /// Read the payload from this file instead of stdin
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+}
+
+impl PayloadSource {
+    /// The payload to the last byte.
+    pub(super) fn read(&self, session: &mut Session<'_, '_>) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        match &self.file {
+            Some(path) => read_file(path, MAX_PAYLOAD_BYTES),
+            None => read_all(&mut session.output.io.stdin, MAX_PAYLOAD_BYTES),
+        }
+    }
+}
+
+fn read_file(path: &PathBuf, max: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let failed = |source| Failure::File { action: "read", path: path.clone(), source };
+    read_all(&mut File::open(path).map_err(failed)?, max)
+}
+
+fn read_all(from: &mut dyn Read, max: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    from.take(max + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::Input(format!("cannot read the input: {error}")))?;
+    if bytes.len() as u64 > max {
+        return Err(Failure::Input(format!("the input is over {max} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn utf8(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, Failure> {
+    let text = String::from_utf8(std::mem::take(&mut *bytes));
+    text.map(Zeroizing::new).map_err(|_| Failure::Input("the input is not UTF-8".to_owned()))
+}
+
+/// One line of a person's answer.
+pub(super) fn line(from: &mut dyn Read) -> io::Result<String> {
+    const MAX_BYTES: u64 = 1024;
+    let mut line = String::new();
+    BufReader::new(from.take(MAX_BYTES)).read_line(&mut line)?;
+    Ok(line)
+}

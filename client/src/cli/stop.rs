@@ -1,0 +1,26 @@
+use clap::Args;
+use keyfob_proto::Shutdown;
+
+use super::{Failure, Session};
+use crate::{Error, blocking};
+
+/// Stop the daemon: it finishes what it was asked before
+///
+/// Example: keyfob stop
+#[derive(Debug, Args)]
+pub(super) struct Stop {}
+
+impl Stop {
+    pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        // Never start a daemon in order to stop it.
+        let mut client = match blocking::Client::connect(&session.launch()?.endpoint) {
+            Err(Error::Unreachable { .. }) if !session.output.json => {
+                return session.output.note("no daemon is running");
+            }
+            client => client?,
+        };
+        let begun = client.shutdown(Shutdown {})?;
+        client.closed();
+        session.output.print(&begun, "stopped")
+    }
+}

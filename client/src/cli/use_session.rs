@@ -1,0 +1,21 @@
+use clap::Args;
+use keyfob_proto::{SessionKey, SetActiveSession};
+
+use super::output::name;
+use super::{Failure, Session};
+
+/// Make a session the active one
+///
+/// Example: keyfob use work
+#[derive(Debug, Args)]
+pub(super) struct Use {
+    /// The session
+    key: SessionKey,
+}
+
+impl Use {
+    pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        let set = session.connect()?.set_active_session(SetActiveSession { session_key: self.key })?;
+        session.output.print(&set, format!("{} is active", name(&set.session_key)))
+    }
+}

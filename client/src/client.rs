@@ -1,0 +1,127 @@
+//! [`Client`]: one connection, one call at a time.
+
+use std::future::poll_fn;
+
+#[allow(clippy::wildcard_imports, reason = "the protocol's table names every call and reply")]
+use keyfob_proto::call::*;
+use keyfob_proto::{Endpoint, Incoming, for_each_call, write_call};
+
+use crate::link::{Direction, Link};
+use crate::{Error, Launch, Subscription};
+
+/// A connection to the vault. Open several to make calls at the same time.
+pub struct Client {
+    link: Link,
+    last_id: u64,
+}
+
+impl Client {
+    /// Connects to a daemon that runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`], [`Error::Untrusted`].
+    pub async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
+        Ok(Self { link: Link::connect(endpoint).await?, last_id: 0 })
+    }
+
+    /// Connects to the daemon, and starts it when none answers. Two that do this at the same time
+    /// reach the same one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`], and [`Error::NotStarted`] with the daemon's own reason.
+    pub async fn connect_or_start(launch: &Launch) -> Result<Self, Error> {
+        match Self::connect(&launch.endpoint).await {
+            Err(Error::Unreachable { .. }) => {}
+            connected => return connected,
+        }
+        let started = launch.start().await;
+        match (Self::connect(&launch.endpoint).await, started) {
+            // If it did not start because another one just did, that one is as good.
+            (Err(Error::Unreachable { .. }), Err(not_started)) => Err(not_started),
+            (connected, _) => connected,
+        }
+    }
+
+    /// Shows every line that comes and goes to `observer`, for a person to look at. The lines hold
+    /// session tokens and payloads.
+    pub fn observe(&mut self, observer: impl FnMut(Direction, &[u8]) + Send + 'static) {
+        self.link.observe(Box::new(observer));
+    }
+
+    /// Makes a call and waits for its reply.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fault`] when the daemon refuses it, [`Error::Disconnected`] when the connection ends
+    /// before the answer.
+    pub async fn call<C: Call>(&mut self, call: C) -> Result<C::Reply, Error> {
+        self.last_id += 1;
+        let id = self.last_id;
+        write_call(&mut self.link.out, id, &call);
+        // A daemon that refuses a connection says why and closes it: so read in any case.
+        let written = self.link.flush().await;
+        let answer = poll_fn(|context| self.link.poll_find(context, |line| find_answer::<C>(line, id))).await;
+        match (answer, written) {
+            (Some(Err(Error::Disconnected(_))) | None, Err(error)) => Err(Error::Disconnected(Some(error))),
+            (Some(answer), _) => answer,
+            (None, Ok(())) => Err(Error::Disconnected(None)),
+        }
+    }
+
+    /// Waits until the daemon closes the connection: after `shutdown`, until it has served all that
+    /// it was asked here.
+    pub async fn closed(mut self) {
+        let _ = poll_fn(|context| self.link.poll_find(context, |_| None::<Result<(), Error>>)).await;
+    }
+
+    /// Turns the connection into a stream of the vault's events, and says which was the last event
+    /// before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::call`].
+    pub async fn subscribe(mut self) -> Result<(Subscribed, Subscription), Error> {
+        let subscribed = self.call(Subscribe {}).await?;
+        Ok((subscribed, Subscription::new(self.link)))
+    }
+}
+
+/// The answer to the call `id`, if the line is one. Answers to earlier calls, which nobody waits for
+/// any more, and events are none.
+fn find_answer<C: Call>(line: &[u8], id: u64) -> Option<Result<C::Reply, Error>> {
+    match Incoming::parse(line) {
+        Some(Incoming::Reply { id: answered, result }) if answered == id => {
+            let reply = serde_json::from_str(result.get());
+            Some(reply.map_err(|_| Error::Protocol("a reply is not of the call's kind")))
+        }
+        Some(Incoming::Fault { id: Some(answered), fault }) if answered == id => Some(Err(fault.into())),
+        Some(Incoming::Fault { id: None, fault }) => Some(Err(fault.into())),
+        Some(Incoming::Reply { .. } | Incoming::Fault { .. } | Incoming::Event(_)) => None,
+        None => Some(Err(Error::Protocol("a line is neither a reply nor a fault nor an event"))),
+    }
+}
+
+macro_rules! methods {
+    (
+        calls { $($(#[doc = $doc:literal])+ $snake:ident: $call:ident => $reply:ident = $method:literal;)+ }
+        subscriptions { $($subscriptions:tt)+ }
+    ) => {
+        /// The calls of the protocol.
+        impl Client {
+            $(
+                $(#[doc = $doc])+
+                ///
+                /// # Errors
+                ///
+                /// As [`Client::call`].
+                pub async fn $snake(&mut self, call: $call) -> Result<$reply, Error> {
+                    self.call(call).await
+                }
+            )+
+        }
+    };
+}
+
+for_each_call!(methods);

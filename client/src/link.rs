@@ -1,0 +1,100 @@
+//! [`Link`]: lines to and from the daemon. It knows neither calls nor replies.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use interprocess::local_socket::GenericFilePath;
+use interprocess::local_socket::prelude::*;
+use interprocess::local_socket::tokio::Stream;
+use interprocess::local_socket::traits::tokio::Stream as _;
+use keyfob_proto::{Endpoint, LineBuffer};
+use tokio::io::AsyncWriteExt;
+
+use crate::Error;
+
+/// Which way a line went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To the daemon.
+    Out,
+    /// From the daemon.
+    In,
+}
+
+/// Sees every line. Lines hold tokens and payloads.
+type Observer = Box<dyn FnMut(Direction, &[u8]) + Send>;
+
+/// A connection to a daemon.
+pub(crate) struct Link {
+    stream: Stream,
+    lines: LineBuffer,
+    /// What is still to be written.
+    pub(crate) out: Vec<u8>,
+    observer: Option<Observer>,
+}
+
+impl Link {
+    /// Connects, and makes sure that a socket nobody named is the user's own daemon.
+    pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
+        let path = endpoint.path();
+        let unreachable = |source| Error::Unreachable { path: path.to_owned(), source };
+        let name = path.to_fs_name::<GenericFilePath>().map_err(unreachable)?;
+        let stream = Stream::connect(name).await.map_err(unreachable)?;
+        if !endpoint.is_named() {
+            let own = rustix::process::getuid().as_raw();
+            let uid = stream.peer_creds().map_err(unreachable)?.euid().unwrap_or(u32::MAX);
+            if uid != own && uid != 0 {
+                return Err(Error::Untrusted { path: path.to_owned(), uid });
+            }
+        }
+        Ok(Self { stream, lines: LineBuffer::default(), out: Vec::new(), observer: None })
+    }
+
+    pub(crate) fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
+    /// Writes what is to be written. Dropping the future leaves the rest for the next time.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        if let Some(observer) = &mut self.observer {
+            self.out.split_inclusive(|byte| *byte == b'\n').for_each(|line| observer(Direction::Out, line));
+        }
+        while !self.out.is_empty() {
+            match (&self.stream).write(&self.out).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => drop(self.out.drain(..written)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads until `found` makes something of a line; `None` at the end of the stream.
+    pub(crate) fn poll_find<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut found: impl FnMut(&[u8]) -> Option<Result<T, Error>>,
+    ) -> Poll<Option<Result<T, Error>>> {
+        loop {
+            loop {
+                match self.lines.next_line() {
+                    Ok(Some(line)) => {
+                        if let Some(observer) = &mut self.observer {
+                            observer(Direction::In, line);
+                        }
+                        if let Some(found) = found(line) {
+                            return Poll::Ready(Some(found));
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(_) => return Poll::Ready(Some(Err(Error::Protocol("a line is too long")))),
+                }
+            }
+            let stream = std::pin::pin!(&self.stream);
+            match ready!(tokio_util::io::poll_read_buf(stream, context, self.lines.space())) {
+                Ok(0) => return Poll::Ready(None),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Some(Err(Error::Disconnected(Some(error))))),
+            }
+        }
+    }
+}
