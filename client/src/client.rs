@@ -70,8 +70,8 @@ impl Client {
         }
     }
 
-    /// Waits until the daemon closes the connection: after `shutdown`, until it has served all that
-    /// it was asked here.
+    /// Waits until the daemon closes the connection. After `shutdown` that is when it has closed the
+    /// vault.
     pub async fn closed(mut self) {
         let _ = poll_fn(|context| self.link.poll_find(context, |_| None::<Result<(), Error>>)).await;
     }

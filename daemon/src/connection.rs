@@ -39,9 +39,10 @@ const IN_FLIGHT: usize = 256;
 /// From here on answers are written before more requests are taken, in bytes.
 const OUT_BYTES: usize = 64 * 1024;
 
-/// Serves a connection until the client leaves or the daemon drains.
-pub async fn serve(stream: Stream, by: By, service: Arc<Service>) {
-    let connection = Connection {
+/// Serves a connection until the client leaves or the daemon drains. In the latter case the client
+/// is still there: the stream comes back, to be closed when the daemon is done.
+pub async fn serve(stream: Stream, by: By, service: Arc<Service>) -> Option<Stream> {
+    let mut connection = Connection {
         stream,
         by,
         service,
@@ -52,10 +53,20 @@ pub async fn serve(stream: Stream, by: By, service: Arc<Service>) {
         subscription: None,
     };
     match connection.run().await {
-        Ok(()) => debug!("connection closed"),
+        Ok(End::Left) => debug!("connection closed"),
+        Ok(End::Drained) => return Some(connection.stream),
         // Clients come and go as they like.
         Err(error) => debug!(%error, "connection lost"),
     }
+    None
+}
+
+/// How a connection ended.
+enum End {
+    /// The client left, or was sent away.
+    Left,
+    /// The daemon drains.
+    Drained,
 }
 
 struct Connection {
@@ -94,7 +105,7 @@ enum Wake {
 }
 
 impl Connection {
-    async fn run(mut self) -> io::Result<()> {
+    async fn run(&mut self) -> io::Result<End> {
         loop {
             self.take_lines().await?;
             self.write_out().await?;
@@ -103,20 +114,23 @@ impl Connection {
                 Wake::Event(event) => write_event(&mut self.out, &event),
                 Wake::Read(read) => {
                     if read? == 0 {
-                        return self.end_of_input().await;
+                        self.end_of_input().await?;
+                        return Ok(End::Left);
                     }
                 }
                 Wake::TimedOut => {
                     self.settle().await;
                     let message = format!("a line was not finished within {} s", LINE_TIMEOUT.as_secs());
                     write_fault(&mut self.out, None, &Fault::new(Code::LineTimeout, message));
-                    return self.write_out().await;
+                    self.write_out().await?;
+                    return Ok(End::Left);
                 }
                 Wake::Drain => {
                     // What was read is served; what was not yet read never arrived.
                     self.take_lines().await?;
                     self.settle().await;
-                    return self.write_out().await;
+                    self.write_out().await?;
+                    return Ok(End::Drained);
                 }
             }
         }

@@ -116,13 +116,15 @@ impl Daemon {
         // Whoever finds no socket any more and starts a daemon learns that this one is about to go.
         lock.mark_draining();
         drop(socket);
-        listener::drain(connections).await;
+        let streams = listener::drain(connections).await;
         drop(service);
         // With the service the last way to the actor is gone: it finishes and closes the store.
         if actor.await.is_err() {
             tracing::error!("the actor failed; what it acknowledged is on the disk");
         }
         info!("drained and stopped");
+        drop(lock);
+        drop(streams);
     }
 }
 

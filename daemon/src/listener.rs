@@ -76,7 +76,7 @@ impl Socket {
 
     /// Accepts connections and serves each in a task of its own, until the service's shutdown
     /// begins. Answers those that are still open.
-    pub async fn accept(&self, service: &Arc<Service>, allowed: &Allowed, max_connections: usize) -> JoinSet<()> {
+    pub async fn accept(&self, service: &Arc<Service>, allowed: &Allowed, max_connections: usize) -> Connections {
         let mut connections = JoinSet::new();
         let mut number = 0_u64;
         loop {
@@ -106,26 +106,34 @@ impl Socket {
     }
 }
 
-/// Waits for connections to finish what they were asked, but not for ever.
-pub async fn drain(mut connections: JoinSet<()>) {
-    let all = async { while connections.join_next().await.is_some() {} };
+/// Connections that are being served.
+pub type Connections = JoinSet<Option<Stream>>;
+
+/// Waits for connections to finish what they were asked, but not for ever. Answers the streams of
+/// those that did: clients see them close, and take that as the end of the daemon.
+pub async fn drain(mut connections: Connections) -> Vec<Stream> {
+    let mut streams = Vec::new();
+    let all = async {
+        while let Some(served) = connections.join_next().await {
+            streams.extend(served.ok().flatten());
+        }
+    };
     if tokio::time::timeout(DRAIN, all).await.is_err() {
         warn!(open = connections.len(), "connections did not finish in time and are closed");
         connections.shutdown().await;
     }
+    streams
 }
 
 /// Serves one connection, or tells it why not.
-async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allowed, is_full: bool) {
-    let by = match peer::of(&stream) {
-        Ok(by) => by,
-        Err(error) => return warn!(%error, "a connection without credentials is not served"),
-    };
+async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allowed, is_full: bool) -> Option<Stream> {
+    let by =
+        peer::of(&stream).inspect_err(|error| warn!(%error, "a connection without credentials is not served")).ok()?;
     let verdict = allowed.check(by).and_then(|()| if is_full { Err(too_many()) } else { Ok(()) });
     match verdict {
         Ok(()) => {
             let span = info_span!("connection", number, pid = by.pid, uid = by.uid);
-            connection::serve(stream, by, service).instrument(span).await;
+            connection::serve(stream, by, service).instrument(span).await
         }
         Err(fault) => {
             warn!(pid = by.pid, uid = by.uid, code = %fault.data.code, "a connection is refused");
@@ -133,6 +141,7 @@ async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allo
             write_fault(&mut line, None, &fault);
             // It may have hung up already.
             let _ = (&stream).write_all(&line).await;
+            None
         }
     }
 }
