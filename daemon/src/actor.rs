@@ -2,7 +2,7 @@
 //!
 //! It takes all mutations that wait (up to [`GROUP`]), applies them in order to a copy of the
 //! vault, commits everything they changed as one store batch with one flush, publishes the new
-//! vault, and only then lets the replies and events go. If the commit fails, the copy is dropped
+//! vault, and only then lets events and replies go. If the commit fails, the copy is dropped
 //! and nobody has seen anything; from then on every mutation is refused.
 //!
 //! Reads do not come here: they use the published vault, which shows durable state only.
@@ -175,10 +175,11 @@ impl Actor {
             self.published.mutations.fetch_add(effective, Ordering::Relaxed);
             let (vault, announcements) = draft.finish();
             self.publish(vault);
+            // Events before replies: whoever has a reply and subscribes then is not told of it again.
+            self.published.events.publish(announcements);
             for outcome in outcomes {
                 outcome(Ok(()));
             }
-            self.published.events.publish(announcements);
         } else {
             for outcome in outcomes {
                 outcome(committed.clone());

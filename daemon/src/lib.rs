@@ -14,7 +14,7 @@
 //! mutation. Reads and signatures are answered at once from the published [`vault::Vault`].
 //! Mutations go to the one [`actor::Actor`], which applies waiting ones together to a copy of the
 //! vault, commits their changes to the [`store::Store`] with one flush, publishes the copy, and then
-//! lets replies and [`events`] go.
+//! lets [`events`] and replies go.
 //!
 //! # Invariants
 //!
@@ -101,13 +101,20 @@ impl Daemon {
         let shutdown = CancellationToken::new();
         let max_connections = listener::max_connections();
         let service = Arc::new(Service::new(handle, published, &config, max_connections, shutdown.clone()));
-        let actor = tokio::spawn(actor.run());
+        let mut actor = tokio::spawn(actor.run());
         let allowed = Allowed::new(&config.allow_uids);
         let connections = {
             let mut accepting = pin!(socket.accept(&service, &allowed, max_connections));
             tokio::select! {
                 connections = &mut accepting => connections,
                 () = stop => {
+                    shutdown.cancel();
+                    accepting.await
+                }
+                // It ends only when nobody can reach it any more, so this is a defect. A daemon that
+                // cannot change anything is of no use; the next one reads what is on the disk.
+                _ = &mut actor => {
+                    tracing::error!("the actor failed; what it acknowledged is on the disk");
                     shutdown.cancel();
                     accepting.await
                 }
@@ -119,8 +126,8 @@ impl Daemon {
         let streams = listener::drain(connections).await;
         drop(service);
         // With the service the last way to the actor is gone: it finishes and closes the store.
-        if actor.await.is_err() {
-            tracing::error!("the actor failed; what it acknowledged is on the disk");
+        if !actor.is_finished() {
+            let _ = actor.await;
         }
         info!("drained and stopped");
         drop(lock);

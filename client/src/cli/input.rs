@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use clap::Args;
+use keyfob_proto::MAX_LINE_BYTES;
 use zeroize::Zeroizing;
 
 use super::{Failure, Session};
@@ -12,8 +13,9 @@ use super::{Failure, Session};
 /// The longest secret, in bytes: far more than a token or a key has.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// The longest payload, in bytes: in base64 it just fits a line of the protocol.
-const MAX_PAYLOAD_BYTES: u64 = 3 * 1024 * 1024;
+/// The longest payload, in bytes: in base64, four characters for three bytes, it fits a line of the
+/// protocol beside the rest of the call.
+const MAX_PAYLOAD_BYTES: u64 = (MAX_LINE_BYTES as u64 - 8 * 1024) / 4 * 3;
 
 /// Where a secret comes from: standard input unless told otherwise.
 #[derive(Debug, Args)]

@@ -1,0 +1,27 @@
+//! What the tests share: a daemon in the test's own process ([`TestDaemon`]) or in one of its own
+//! ([`DaemonProcess`]), a client that knows nothing but lines of JSON ([`RawClient`]), and tokens in
+//! Turnkey's format ([`login`]).
+//!
+//! Nothing here sleeps. A daemon is ready when its socket is bound, time passes when a test says so,
+//! and a read that waits for ever fails after [`PATIENCE`].
+
+#![allow(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
+
+mod daemon;
+pub mod login;
+mod process;
+mod raw;
+
+use std::time::Duration;
+
+pub use daemon::{START, TestDaemon};
+pub use process::{DaemonProcess, programs};
+pub use raw::RawClient;
+
+/// How long a test waits for what must come. A bound against hanging, not a measure.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Checks that the examples in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

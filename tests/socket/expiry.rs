@@ -1,0 +1,80 @@
+//! Expiry over the socket: by the clock at use, and swept away durably.
+
+use std::time::Duration;
+
+use keyfob_tests::TestDaemon;
+use keyfob_tests::login::token;
+use keyfobd::clock::Timestamp;
+use serde_json::json;
+
+const START: u64 = keyfob_tests::START;
+
+#[test]
+fn an_expired_session_is_never_served_and_its_key_never_signs() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    let key = daemon.log_in(&mut client, "a", 100);
+    daemon.clock.advance(Duration::from_millis(99_999));
+    assert!(client.call("getSession", json!({}))["session"].is_object());
+    daemon.clock.advance(Duration::from_millis(1));
+    assert_eq!(client.call("getSession", json!({})), json!({ "sessionKey": null, "session": null }));
+    assert_eq!(client.call("getAllSessions", json!({}))["sessions"], json!([]));
+    assert_eq!(client.call("getActiveSessionKey", json!({})), json!({ "sessionKey": null }));
+    assert_eq!(client.code("sign", json!({ "payload": "" })), "NO_SESSION_FOUND");
+    assert_eq!(client.code("sign", json!({ "payload": "", "sessionKey": "a" })), "NOT_FOUND");
+    assert_eq!(client.code("stamp", json!({ "payload": "", "publicKey": key })), "NOT_FOUND");
+    assert_eq!(client.code("clearSession", json!({ "sessionKey": "a" })), "NOT_FOUND");
+    assert_eq!(client.code("clearAllSessions", json!({})), "NO_SESSION_FOUND");
+}
+
+#[test]
+fn what_has_expired_is_gone_for_good_even_if_the_clock_goes_back() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    daemon.log_in(&mut client, "a", 100);
+    let mut subscriber = daemon.connect();
+    subscriber.call("subscribe", json!({}));
+    daemon.clock.advance(Duration::from_secs(100));
+    // The sweep is durable when it is announced.
+    while subscriber.read()["params"]["reason"] != "expired" {}
+    daemon.clock.set(Timestamp::from_secs(START));
+    assert_eq!(client.call("getSession", json!({ "sessionKey": "a" }))["session"], json!(null));
+    let daemon = daemon.restart();
+    let mut client = daemon.connect();
+    assert_eq!(client.call("getSession", json!({ "sessionKey": "a" }))["session"], json!(null));
+    assert_eq!(client.call("listApiKeyPairs", json!({}))["keyPairs"], json!([]));
+}
+
+#[test]
+fn what_expires_while_the_daemon_is_down_is_swept_when_it_starts() {
+    let daemon = TestDaemon::start();
+    daemon.log_in(&mut daemon.connect(), "a", 100);
+    let daemon = daemon.restart();
+    let mut subscriber = daemon.connect();
+    assert!(subscriber.call("getSession", json!({}))["session"].is_object());
+    subscriber.call("subscribe", json!({}));
+    daemon.clock.set(Timestamp::from_secs(START + 1_000_000));
+    while subscriber.read()["params"]["reason"] != "expired" {}
+    assert_eq!(subscriber.call_beside_events("status", json!({}))["counts"]["sessions"], 0);
+}
+
+#[test]
+fn a_thousand_that_expire_at_once_all_go() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    let key = daemon.log_in(&mut client, "x", 100);
+    let token = token(&key, START + 100);
+    let stores = (0..1200).map(|n| ("storeSession", json!({ "sessionToken": token, "sessionKey": n.to_string() })));
+    client.pipeline(stores);
+    let mut subscriber = daemon.connect();
+    subscriber.call("subscribe", json!({}));
+    daemon.clock.advance(Duration::from_secs(100));
+    assert_eq!(client.call("getAllSessions", json!({}))["sessions"], json!([]));
+    let mut cleared = 0;
+    while cleared < 1201 {
+        let event = subscriber.read()["params"].take();
+        cleared += u32::from(event["type"] == "sessionCleared");
+    }
+    let counts = client.call("status", json!({}))["counts"].clone();
+    assert_eq!((&counts["sessions"], &counts["keyPairsInUse"]), (&json!(0), &json!(0)));
+}
