@@ -77,7 +77,7 @@ pub enum StoreError {
         /// The store's directory.
         path: PathBuf,
         /// The format it has.
-        found: String,
+        found: u32,
         /// The format that this release writes.
         known: u32,
     },
@@ -101,16 +101,10 @@ impl Store {
     ///
     /// When it cannot be opened, has another format, or is damaged.
     pub fn open(data_dir: &Path) -> Result<(Self, Stored), StoreError> {
-        let path = data_dir.join("store");
-        let is_new = format::check_or_write(data_dir, &path)?;
+        let path = format::ready(data_dir)?;
         remove_unfinished_snapshots(&path)?;
-        let db = sled::Config::new().path(&path).cache_capacity(CACHE_BYTES).open()?;
+        let db = open_engine(&path)?;
         let file = File::open(path.join("db")).map_err(io_error("open", &path.join("db")))?;
-        if is_new {
-            for path in [&path.join("db"), &path.join("conf"), &path, data_dir] {
-                File::open(path).and_then(|file| file.sync_all()).map_err(io_error("sync", path))?;
-            }
-        }
         let damaged = |what: String| StoreError::Damaged { path: path.clone(), what };
         let generation = match db.get(GENERATION)? {
             Some(bytes) => u64::from_be_bytes(bytes.as_ref().try_into().map_err(|_| damaged("the generation".into()))?),
@@ -222,6 +216,10 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn open_engine(path: &Path) -> Result<sled::Db, StoreError> {
+    Ok(sled::Config::new().path(path).cache_capacity(CACHE_BYTES).open()?)
 }
 
 enum ReadError {

@@ -1,42 +1,55 @@
-//! The format of the store, in a file of its own beside it: it is read before sled is, for sled
-//! writes to what it opens.
+//! The store's directory before sled opens it: whether there is one, and of which format. sled
+//! writes to what it opens, so this is found out without it.
+//!
+//! A new store is made under another name and then renamed. A store that is there is therefore
+//! complete, and one that lacks a part has lost it: it is never taken for a new one.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use super::{StoreError, io_error};
+use super::{StoreError, io_error, open_engine};
 
 /// The format that this release reads and writes.
 const FORMAT: u32 = 1;
 
-/// Checks the format of the store at `store`, or notes it if there is no store yet. Answers whether
-/// there is none.
-pub(super) fn check_or_write(data_dir: &Path, store: &Path) -> Result<bool, StoreError> {
-    let path = data_dir.join("format");
-    match fs::read_to_string(&path) {
-        Ok(text) if text.trim_ascii() == FORMAT.to_string() => Ok(!store.join("db").exists()),
-        Ok(text) if text.trim_ascii().parse::<u32>().is_ok_and(|found| found > FORMAT) => {
-            let found = text.trim_ascii().to_owned();
-            Err(StoreError::Future { path: store.to_owned(), found, known: FORMAT })
-        }
-        Ok(_) => Err(damaged(store, "its format file does not hold a format")),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("read", &path)(error)),
-        Err(_) if store.exists() => Err(damaged(store, "its format file is missing")),
-        Err(_) => write(data_dir, &path).map(|()| true).map_err(io_error("write", &path)),
+/// The directory of the store in `data_dir`, made if there is none, its format checked.
+pub(super) fn ready(data_dir: &Path) -> Result<PathBuf, StoreError> {
+    let store = data_dir.join("store");
+    if !store.try_exists().map_err(io_error("look at", &store))? {
+        create(data_dir, &store)?;
+    }
+    let damaged = |what: &str| StoreError::Damaged { path: store.clone(), what: what.to_owned() };
+    let path = store.join("format");
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged("its file `format` is missing")),
+        text => text.map_err(io_error("read", &path))?,
+    };
+    match text.trim_ascii().parse::<u32>() {
+        Ok(FORMAT) if store.join("db").exists() => Ok(store),
+        Ok(FORMAT) => Err(damaged("its file `db` is missing")),
+        Ok(found) if found > FORMAT => Err(StoreError::Future { path: store, found, known: FORMAT }),
+        _ => Err(damaged("its file `format` does not hold a format")),
     }
 }
 
-/// Notes the format so that a crash leaves all of it or nothing.
-fn write(data_dir: &Path, path: &Path) -> io::Result<()> {
-    let unfinished = path.with_extension("new");
-    let mut file = File::create(&unfinished)?;
-    writeln!(file, "{FORMAT}")?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    File::open(data_dir)?.sync_all()
+/// Makes an empty store, all at once.
+fn create(data_dir: &Path, store: &Path) -> Result<(), StoreError> {
+    let unfinished = data_dir.join("store.new");
+    match fs::remove_dir_all(&unfinished) {
+        // Nobody was told that anything is in there.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("remove", &unfinished)(error)),
+        _ => drop(open_engine(&unfinished)?),
+    }
+    let format = unfinished.join("format");
+    fs::write(&format, format!("{FORMAT}\n")).map_err(io_error("write", &format))?;
+    for path in [&format, &unfinished.join("db"), &unfinished.join("conf"), &unfinished] {
+        sync(path)?;
+    }
+    fs::rename(&unfinished, store).map_err(io_error("rename", &unfinished))?;
+    sync(data_dir)
 }
 
-fn damaged(store: &Path, what: &str) -> StoreError {
-    StoreError::Damaged { path: store.to_owned(), what: what.to_owned() }
+fn sync(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(io_error("sync", path))
 }

@@ -165,7 +165,7 @@ fn a_store_of_a_future_format_is_refused_and_left_as_it_is() {
     let disk = Disk::new();
     let dir = disk.dir;
     drop(disk.open);
-    fs::write(dir.path().join("format"), "2\n").unwrap();
+    fs::write(dir.path().join("store/format"), "2\n").unwrap();
     let before = fs::read(dir.path().join("store/db")).unwrap();
     let error = Store::open(dir.path()).unwrap_err();
     assert!(matches!(error, StoreError::Future { .. }));
@@ -174,19 +174,31 @@ fn a_store_of_a_future_format_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_store_without_its_format_is_damaged_and_left_as_it_is() {
+fn a_store_that_lost_a_part_is_damaged_and_not_taken_for_a_new_one() {
     let disk = Disk::new();
     let dir = disk.dir;
     drop(disk.open);
-    for format in [None, Some(""), Some("one")] {
-        fs::remove_file(dir.path().join("format")).unwrap();
-        if let Some(text) = format {
-            fs::write(dir.path().join("format"), text).unwrap();
+    for (file, left) in [("format", None), ("format", Some("")), ("format", Some("one")), ("db", None)] {
+        let path = dir.path().join("store").join(file);
+        let whole = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        if let Some(text) = left {
+            fs::write(&path, text).unwrap();
         }
-        assert!(matches!(Store::open(dir.path()).unwrap_err(), StoreError::Damaged { .. }), "{format:?}");
-        fs::write(dir.path().join("format"), "1\n").unwrap();
+        assert!(matches!(Store::open(dir.path()).unwrap_err(), StoreError::Damaged { .. }), "{file} {left:?}");
+        fs::write(&path, whole).unwrap();
     }
     assert!(Store::open(dir.path()).is_ok());
+}
+
+#[test]
+fn a_first_start_that_was_cut_short_is_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("store.new")).unwrap();
+    fs::write(dir.path().join("store.new/db"), "half").unwrap();
+    let (_, stored) = Store::open(dir.path()).unwrap();
+    assert!(stored.sessions.is_empty());
+    assert!(!dir.path().join("store.new").exists());
 }
 
 #[test]
