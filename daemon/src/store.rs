@@ -219,7 +219,19 @@ impl Store {
 }
 
 fn open_engine(path: &Path) -> Result<sled::Db, StoreError> {
-    Ok(sled::Config::new().path(path).cache_capacity(CACHE_BYTES).open()?)
+    // sled locks its file, and its threads may keep it for a moment after the last handle is
+    // dropped. No other daemon is here, so that moment is all there is to wait for.
+    let file = path.join("db");
+    match File::open(&file).and_then(|file| file.lock()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("lock", &file)(error)),
+        _ => {}
+    }
+    sled::Config::new().path(path).cache_capacity(CACHE_BYTES).open().map_err(|error| match error {
+        sled::Error::Corruption { .. } => {
+            StoreError::Damaged { path: path.to_owned(), what: "its file `db` cannot be read".to_owned() }
+        }
+        error => StoreError::Engine(error),
+    })
 }
 
 enum ReadError {

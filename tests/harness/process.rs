@@ -17,7 +17,7 @@ pub fn programs() -> &'static Path {
     PROGRAMS.get_or_init(|| {
         let build = CargoBuild::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
         // The whole workspace, so that cargo unites the features as it does for the tests.
-        let build = build.arg("--workspace").bins().current_target();
+        let build = build.arg("--workspace").bins();
         let build = if cfg!(debug_assertions) { build } else { build.release() };
         let mut directory = None;
         for message in build.exec().expect("the workspace builds") {

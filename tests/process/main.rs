@@ -1,1 +1,14 @@
-//! x
+//! `keyfobd` as a process: signals, kills, second daemons, bad disks.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod disk;
+mod kill;
+mod lifecycle;
+mod readme;
+mod secrets;
+
+/// A directory with a short path for a daemon.
+fn directory() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("kf").tempdir().unwrap()
+}

@@ -1,0 +1,101 @@
+//! Disks that fill up, and stores that are not what they should be.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use keyfob_tests::DaemonProcess;
+use keyfob_tests::login::token;
+use serde_json::json;
+
+use crate::directory;
+
+const EXPIRY: u64 = 4_102_444_800;
+
+/// Starts a daemon whose files cannot grow beyond this many blocks of 512 bytes: to the daemon, a
+/// disk that fills up.
+fn start_on_a_small_disk(dir: &Path, blocks: u32) -> DaemonProcess {
+    let daemon = DaemonProcess::command(dir);
+    let mut shell = Command::new("sh");
+    // The signal that the system sends with the error is ignored, across exec.
+    shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""));
+    shell.arg0("sh").arg(daemon.get_program()).args(daemon.get_args());
+    DaemonProcess::spawn(shell, dir).unwrap()
+}
+
+#[test]
+fn a_full_disk_refuses_mutations_and_loses_nothing() {
+    let dir = directory();
+    let daemon = start_on_a_small_disk(dir.path(), 4096);
+    let mut client = daemon.connect();
+    let key = client.call("createApiKeyPair", json!({}))["publicKey"].as_str().unwrap().to_owned();
+    let token = format!("{}{}", token(&key, EXPIRY), "s".repeat(4000));
+    let mut stored = 0;
+    let fault = loop {
+        let params = json!({ "sessionToken": token, "sessionKey": stored.to_string() });
+        let mut answer = client.exchange("storeSession", params);
+        if answer["error"].is_object() {
+            break answer["error"].take();
+        }
+        stored += 1;
+        assert!(stored < 5000, "the disk should be full by now");
+    };
+    assert_eq!(fault["data"]["code"], "STORAGE_ERROR");
+    assert!(fault["message"].as_str().unwrap().contains("next start"), "{fault}");
+
+    assert!(client.call("getSession", json!({ "sessionKey": "0" }))["session"].is_object(), "reads go on");
+    client.call("sign", json!({ "payload": "" }));
+    let unseen = client.call("getSession", json!({ "sessionKey": stored.to_string() }));
+    assert!(unseen["session"].is_null(), "what could not be written is not seen");
+    assert_eq!(client.call("status", json!({}))["health"], "storageFailed");
+    for (method, params) in
+        [("clearSession", json!({})), ("createApiKeyPair", json!({})), ("clearAllSessions", json!({}))]
+    {
+        assert_eq!(client.code(method, params), "STORAGE_ERROR", "{method}");
+    }
+    daemon.kill();
+
+    let daemon = DaemonProcess::start(dir.path());
+    let mut client = daemon.connect();
+    for n in 0..stored {
+        let found = client.call("getSession", json!({ "sessionKey": n.to_string() }));
+        assert!(found["session"].is_object(), "session {n} of {stored} was acknowledged");
+    }
+    assert_eq!(client.call("status", json!({}))["health"], "ok");
+    client.call("clearAllSessions", json!({}));
+}
+
+/// Starts a daemon on a store that someone tampered with; it must refuse and leave it as it is.
+fn refused(tamper: impl FnOnce(&Path)) -> (String, Option<i32>) {
+    let dir = directory();
+    let mut daemon = DaemonProcess::start(dir.path());
+    daemon.connect().call("createApiKeyPair", json!({}));
+    daemon.connect().call("shutdown", json!({}));
+    daemon.child.wait().unwrap();
+    let store = dir.path().join("data/store");
+    tamper(&store);
+    let before = (fs::read(store.join("db")).ok(), fs::read(store.join("format")).ok());
+    let (line, status) = DaemonProcess::spawn(DaemonProcess::command(dir.path()), dir.path()).err().unwrap();
+    assert!((fs::read(store.join("db")).ok(), fs::read(store.join("format")).ok()) == before, "nothing was changed");
+    assert!(!dir.path().join("keyfob.sock").exists());
+    (line, status.code())
+}
+
+#[test]
+fn a_damaged_store_is_refused_and_not_touched() {
+    let (line, code) = refused(|store| fs::write(store.join("db"), vec![0x5a; 300_000]).unwrap());
+    assert_eq!(code, Some(65), "{line}");
+    assert!(line.contains("damaged") && line.contains("backup"), "{line}");
+    let (line, code) = refused(|store| fs::remove_file(store.join("db")).unwrap());
+    assert_eq!(code, Some(65), "{line}");
+    let (line, code) = refused(|store| fs::remove_file(store.join("format")).unwrap());
+    assert_eq!(code, Some(65), "{line}");
+}
+
+#[test]
+fn a_store_of_a_later_release_is_refused_and_not_touched() {
+    let (line, code) = refused(|store| fs::write(store.join("format"), "2\n").unwrap());
+    assert_eq!(code, Some(65), "{line}");
+    assert!(line.contains("has format 2") && line.contains("newer keyfobd"), "{line}");
+}

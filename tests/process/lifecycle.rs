@@ -1,0 +1,132 @@
+//! Starting, stopping, and getting out of each other's way.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::process::Command;
+
+use keyfob_tests::{DaemonProcess, programs};
+use serde_json::json;
+
+use crate::directory;
+
+/// Sends a signal by its name.
+fn signal(daemon: &DaemonProcess, name: &str) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(daemon.child.id().to_string()).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn signals_drain_the_daemon() {
+    for name in ["TERM", "INT"] {
+        let dir = directory();
+        let mut daemon = DaemonProcess::start(dir.path());
+        let mut client = daemon.connect();
+        client.call("createApiKeyPair", json!({}));
+        signal(&daemon, name);
+        assert_eq!(client.read_line(), None);
+        assert!(daemon.child.wait().unwrap().success(), "{name}");
+        assert!(!dir.path().join("keyfob.sock").exists(), "{name}");
+        let daemon = DaemonProcess::start(dir.path());
+        let pairs = daemon.connect().call("listApiKeyPairs", json!({}));
+        assert_eq!(pairs["keyPairs"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn what_was_sent_before_a_signal_and_read_is_answered() {
+    let dir = directory();
+    let mut daemon = DaemonProcess::start(dir.path());
+    let mut client = daemon.connect();
+    let ids: Vec<u64> = (0..50).map(|_| client.request("createApiKeyPair", &json!({}))).collect();
+    client.read_reply(ids[0]);
+    signal(&daemon, "TERM");
+    let mut answered = 1;
+    while let Some(line) = client.read_line() {
+        assert!(line.contains("publicKey"), "{line}");
+        answered += 1;
+    }
+    assert!(daemon.child.wait().unwrap().success());
+    let daemon = DaemonProcess::start(dir.path());
+    let pairs = daemon.connect().call("listApiKeyPairs", json!({}))["keyPairs"].as_array().unwrap().len();
+    assert!(pairs >= answered, "{pairs} key pairs of {answered} acknowledged");
+}
+
+#[test]
+fn a_second_daemon_names_the_one_that_holds_the_vault() {
+    let dir = directory();
+    let first = DaemonProcess::start(dir.path());
+    let other_socket = directory();
+    let mut command = Command::new(programs().join("keyfobd"));
+    command.arg("--background").arg("--socket").arg(other_socket.path().join("s"));
+    command.arg("--data-dir").arg(dir.path().join("data"));
+    let (line, status) = DaemonProcess::spawn(command, other_socket.path()).err().unwrap();
+    assert_eq!(status.code(), Some(75));
+    assert!(line.contains(&format!("pid {}", first.child.id())) && line.contains("held by another"), "{line}");
+    first.connect().call("status", json!({}));
+}
+
+#[test]
+fn a_second_daemon_leaves_a_live_socket_alone() {
+    let dir = directory();
+    let first = DaemonProcess::start(dir.path());
+    let other_data = directory();
+    let mut command = Command::new(programs().join("keyfobd"));
+    command.arg("--background").arg("--socket").arg(dir.path().join("keyfob.sock"));
+    command.arg("--data-dir").arg(other_data.path().join("data"));
+    let (line, status) = DaemonProcess::spawn(command, dir.path()).err().unwrap();
+    assert_eq!(status.code(), Some(75));
+    assert!(line.contains(&format!("pid {}", first.child.id())) && line.contains("listens on"), "{line}");
+    first.connect().call("status", json!({}));
+}
+
+#[test]
+fn a_stale_socket_is_replaced() {
+    let dir = directory();
+    DaemonProcess::start(dir.path()).kill();
+    let socket = dir.path().join("keyfob.sock");
+    assert!(fs::symlink_metadata(&socket).unwrap().file_type().is_socket(), "a killed daemon leaves it behind");
+    let daemon = DaemonProcess::start(dir.path());
+    daemon.connect().call("status", json!({}));
+}
+
+#[test]
+fn a_file_in_the_sockets_place_is_left_alone() {
+    let dir = directory();
+    let socket = dir.path().join("keyfob.sock");
+    fs::write(&socket, "precious").unwrap();
+    let (line, status) = DaemonProcess::spawn(DaemonProcess::command(dir.path()), dir.path()).err().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert!(line.contains("is not a socket"), "{line}");
+    assert_eq!(fs::read_to_string(&socket).unwrap(), "precious");
+}
+
+#[test]
+fn a_socket_path_that_is_too_long_is_refused_with_the_limit() {
+    let dir = directory();
+    let mut command = Command::new(programs().join("keyfobd"));
+    command.arg("--background").arg("--socket").arg(dir.path().join("x".repeat(107)));
+    command.arg("--data-dir").arg(dir.path().join("data"));
+    let (line, status) = DaemonProcess::spawn(command, dir.path()).err().unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert!(line.contains("limit is 107"), "{line}");
+}
+
+#[test]
+fn everything_is_private_to_the_user() {
+    let dir = directory();
+    let _daemon = DaemonProcess::start(dir.path());
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mut directories = vec![dir.path().join("data")];
+    assert_eq!(mode(&dir.path().join("keyfob.sock")), 0o600);
+    while let Some(directory) = directories.pop() {
+        assert_eq!(mode(&directory), 0o700, "{}", directory.display());
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                assert_eq!(mode(&path), 0o600, "{}", path.display());
+            }
+        }
+    }
+}
