@@ -87,9 +87,9 @@ impl Service {
             Request::GetActiveSessionKey(call) => {
                 self.read(call, |service, _| Ok(service.published.vault().get_active_session_key(service.clock.now())))
             }
-            Request::ListApiKeyPairs(call) => {
-                self.read(call, |service, call| Ok(service.published.vault().list_api_key_pairs(call)))
-            }
+            Request::ListApiKeyPairs(call) => self.read(call, |service, call| {
+                Ok(service.published.vault().list_api_key_pairs(call, service.clock.now()))
+            }),
             Request::Sign(call) => self.read(call, Self::sign),
             Request::Stamp(call) => self.read(call, Self::stamp),
             Request::Status(call) => self.read(call, |service, _| Ok(service.status())),

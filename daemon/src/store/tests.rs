@@ -49,7 +49,7 @@ impl Disk {
 /// All that a vault shows, as text.
 fn contents(vault: &Vault) -> String {
     let sessions = vault.get_all_sessions(&GetAllSessions::default(), NOW);
-    format!("{sessions:?} {:?}", vault.list_api_key_pairs(&ListApiKeyPairs::default()))
+    format!("{sessions:?} {:?}", vault.list_api_key_pairs(&ListApiKeyPairs::default(), NOW))
 }
 
 fn session(pair: &KeyPair, token_bytes: usize) -> Login {
@@ -116,7 +116,7 @@ fn clear_all_is_durable_at_once_and_its_records_go_later() {
     }
     assert_eq!(records(disk.store()), 2, "the new session and the pointer");
     disk.reopen();
-    assert_eq!(disk.open.as_ref().unwrap().1.key_pair(&kept).unwrap().public_key(), &kept);
+    assert_eq!(disk.open.as_ref().unwrap().1.key_pair(&kept, NOW).unwrap().public_key(), &kept);
 }
 
 #[test]

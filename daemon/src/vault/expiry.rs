@@ -3,7 +3,7 @@
 //! A session past its expiry is not served even while it is still here (see the reads); removing it
 //! is a matter of tidiness, so it is done in steps.
 
-use keyfob_proto::{ClearReason, EventKind, SessionKey};
+use keyfob_proto::{ClearReason, EventKind, PublicKey, SessionKey};
 
 use super::draft::{Draft, MAX_ANNOUNCED};
 use super::{ByExpiry, Vault};
@@ -48,6 +48,16 @@ impl Draft {
             };
         }
         self.warn(now + WARNING_SECONDS);
+    }
+
+    /// Clears the expired sessions of one key pair, which goes with the last of them. A rule that
+    /// takes in the key pair, or a session that names it, must not find one that is due to go.
+    pub(super) fn pass_time_of(&mut self, key: &PublicKey) {
+        let expired = (*key, 0, None)..(*key, self.now().secs() + 1, None);
+        let expired: Vec<_> = self.vault().by_key_pair.range(expired).filter_map(|(_, _, key)| key.clone()).collect();
+        for key in expired {
+            self.remove_session(&key, ClearReason::Expired);
+        }
     }
 
     /// Announces the sessions that expire up to the second `until` and have not had their warning.

@@ -65,6 +65,7 @@ impl Mutation for Login {
     fn apply(self, draft: &mut Draft) -> Result<SessionStored, Fault> {
         let session_key = self.session_key.clone();
         let session = self.into_session(draft.now())?;
+        draft.pass_time_of(&session.public_key);
         let replaced = draft.put_session(&session_key, &session);
         draft.set_active(Some(session_key.clone()));
         Ok(SessionStored { session_key, session: Session::clone(&session), replaced })
@@ -93,7 +94,8 @@ impl Mutation for NewKeyPair {
 
     fn apply(self, draft: &mut Draft) -> Result<ApiKeyPairCreated, Fault> {
         let public_key = *self.0.public_key();
-        if draft.vault().key_pair(&public_key).is_none() {
+        draft.pass_time_of(&public_key);
+        if draft.vault().key_pair(&public_key, draft.now()).is_none() {
             draft.put_key_pair(Arc::new(self.0));
         }
         Ok(ApiKeyPairCreated { public_key })
@@ -105,12 +107,12 @@ impl Mutation for DeleteApiKeyPair {
 
     fn apply(self, draft: &mut Draft) -> Result<ApiKeyPairDeleted, Fault> {
         let Self { public_key } = self;
+        if draft.vault().key_pair(&public_key, draft.now()).is_none() {
+            return Err(no_key_pair(&public_key));
+        }
         if draft.vault().in_use.contains_key(&public_key) {
             let message = format!("a session names the key pair {public_key}: clear the session, and it goes with it");
             return Err(Fault::new(Code::KeyPairInUse, message).on_key_pair(public_key));
-        }
-        if !draft.vault().unused.contains_key(&public_key) {
-            return Err(no_key_pair(&public_key));
         }
         draft.remove_unused(public_key);
         Ok(ApiKeyPairDeleted { public_key })

@@ -29,10 +29,18 @@ impl Vault {
         self.active.as_ref().filter(|key| self.session(key, now).is_some())
     }
 
-    /// A key pair, in use or not.
+    /// A key pair, in use or not, unless the sessions that name it have all expired.
     #[must_use]
-    pub fn key_pair(&self, key: &PublicKey) -> Option<&Arc<KeyPair>> {
-        self.in_use.get(key).or_else(|| self.unused.get(key))
+    pub fn key_pair(&self, key: &PublicKey, now: Timestamp) -> Option<&Arc<KeyPair>> {
+        let in_use = || self.in_use.get(key).filter(|_| self.naming(key, now).next().is_some());
+        self.unused.get(key).or_else(in_use)
+    }
+
+    /// The sessions that name a key pair and have not expired, the soonest to expire first.
+    fn naming(&self, key: &PublicKey, now: Timestamp) -> impl Iterator<Item = &SessionKey> {
+        self.by_key_pair
+            .range((*key, now.secs() + 1, None)..(*key, u64::MAX, None))
+            .filter_map(|(_, _, key)| key.as_ref())
     }
 
     /// How many sessions there are, expired or not.
@@ -87,7 +95,7 @@ impl Vault {
 
     /// Answers `listApiKeyPairs`.
     #[must_use]
-    pub fn list_api_key_pairs(&self, call: &ListApiKeyPairs) -> ApiKeyPairPage {
+    pub fn list_api_key_pairs(&self, call: &ListApiKeyPairs, now: Timestamp) -> ApiKeyPairPage {
         let from = call.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let bounds = (from, Bound::Unbounded);
         let mut in_use = self.in_use.range::<PublicKey, _>(bounds).peekable();
@@ -97,17 +105,18 @@ impl Vault {
             (None, _) => unused.next(),
             _ => in_use.next(),
         });
-        let entries = merged.map(|(_, pair)| self.key_pair_entry(pair));
+        let entries =
+            merged.filter(|(key, _)| self.key_pair(key, now).is_some()).map(|(_, pair)| self.key_pair_entry(pair, now));
         let (key_pairs, has_more) = page(entries, call.limit, key_pair_bytes);
         let next = if has_more { key_pairs.last().map(|entry| entry.public_key) } else { None };
         ApiKeyPairPage { key_pairs, next }
     }
 
-    fn key_pair_entry(&self, pair: &KeyPair) -> ApiKeyPairEntry {
+    fn key_pair_entry(&self, pair: &KeyPair, now: Timestamp) -> ApiKeyPairEntry {
         let public_key = *pair.public_key();
-        let listed = self.naming(&public_key).take(ApiKeyPairEntry::MAX_LISTED_SESSIONS);
-        let session_keys = listed.map(|(_, key)| key.clone()).collect();
-        let session_count = self.naming(&public_key).count() as u64;
+        let listed = self.naming(&public_key, now).take(ApiKeyPairEntry::MAX_LISTED_SESSIONS);
+        let session_keys = listed.cloned().collect();
+        let session_count = self.naming(&public_key, now).count() as u64;
         ApiKeyPairEntry { public_key, created_at: pair.created_at(), session_keys, session_count }
     }
 
@@ -129,8 +138,7 @@ impl Vault {
                 return Err(Fault::new(Code::InvalidParams, "name `publicKey` or `sessionKey`, not both"));
             }
             (Some(key), None) => {
-                let has_expired = self.naming(key).next_back().is_some_and(|(expiry, _)| expiry <= now.secs());
-                return self.key_pair(key).filter(|_| !has_expired).ok_or_else(|| no_key_pair(key));
+                return self.key_pair(key, now).ok_or_else(|| no_key_pair(key));
             }
             (None, Some(key)) => key,
             (None, None) => self.active(now).ok_or_else(none_active)?,

@@ -91,7 +91,7 @@ impl Bench {
     }
 
     fn holds(&self, key: &PublicKey) -> bool {
-        self.vault.key_pair(key).is_some()
+        self.vault.key_pair(key, self.now()).is_some()
     }
 }
 
@@ -235,7 +235,7 @@ fn taking_in_a_key_pair_twice_changes_nothing() {
     let mut bench = Bench::new();
     let public_key = bench.log_in("a", 1000);
     bench.now += 10;
-    let record = bench.vault.key_pair(&public_key).unwrap();
+    let record = bench.vault.key_pair(&public_key, bench.now()).unwrap();
     let again = KeyPair::restore(public_key, bench.now, zeroize::Zeroizing::new(*record.private_key()));
     let mut draft = Draft::new(bench.vault.clone(), bench.now());
     NewKeyPair(again).apply(&mut draft).unwrap();
@@ -374,6 +374,27 @@ fn many_expire_in_steps() {
 }
 
 #[test]
+fn a_key_pair_whose_sessions_have_expired_is_gone_even_before_they_are_swept() {
+    let mut bench = Bench::new();
+    let expired = bench.log_in("a", 100);
+    let shared = bench.log_in("b", 100);
+    bench.store("c", &shared, 200).unwrap();
+    bench.now += 100;
+    assert!(!bench.holds(&expired) && bench.holds(&shared));
+    let page = bench.vault.list_api_key_pairs(&ListApiKeyPairs::default(), bench.now());
+    assert_eq!(page.key_pairs.len(), 1);
+    assert_eq!((&page.key_pairs[0].session_keys, page.key_pairs[0].session_count), (&vec![key("c")], 1));
+    assert_eq!(code(bench.apply(DeleteApiKeyPair { public_key: expired })), Code::NotFound);
+
+    // What comes in again does not go with what was due to go.
+    let record = bench.vault.in_use.get(&expired).unwrap();
+    let again = KeyPair::restore(expired, bench.now, zeroize::Zeroizing::new(*record.private_key()));
+    bench.apply(NewKeyPair(again)).unwrap();
+    bench.pass_time(0);
+    assert!(bench.holds(&expired));
+}
+
+#[test]
 fn events_tell_what_happened_in_order() {
     let mut bench = Bench::new();
     let a = bench.log_in("a", 1000);
@@ -443,7 +464,7 @@ fn pages_follow_each_other_without_gap_or_overlap() {
     assert_eq!(names, ["a", "b", "c", "d", "e"]);
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
-        let page = bench.vault.list_api_key_pairs(&ListApiKeyPairs { after, limit: Limit::new(2) });
+        let page = bench.vault.list_api_key_pairs(&ListApiKeyPairs { after, limit: Limit::new(2) }, bench.now());
         listed.extend(page.key_pairs.into_iter().map(|entry| entry.public_key));
         after = page.next;
         if after.is_none() {
