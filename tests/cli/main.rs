@@ -1,1 +1,40 @@
-//! x
+//! The `keyfob` command: in this process against a daemon of the test, and as a program that starts
+//! its daemon by itself.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod commands;
+mod program;
+
+use std::path::Path;
+
+use keyfob::cli::{Exit, Io, run};
+
+/// What a command did.
+struct Ran {
+    exit: Exit,
+    out: String,
+    err: String,
+}
+
+/// Runs `keyfob ARGS` in this process.
+fn keyfob(socket: &Path, stdin: &str, args: &[&str]) -> Ran {
+    keyfob_asking(socket, stdin, args, false)
+}
+
+/// As [`keyfob`], with or without a person to ask.
+fn keyfob_asking(socket: &Path, stdin: &str, args: &[&str], can_ask: bool) -> Ran {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = {
+        let mut io = Io {
+            stdin: Box::new(stdin.as_bytes()),
+            stdout: Box::new(&mut out),
+            stderr: Box::new(&mut err),
+            can_ask,
+            has_colours: false,
+        };
+        let socket = socket.to_str().unwrap();
+        run(["keyfob", "--socket", socket, "--no-start"].iter().chain(args), &mut io)
+    };
+    Ran { exit, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+}

@@ -1,0 +1,303 @@
+use std::path::PathBuf;
+
+use keyfob::cli::Exit;
+use keyfob_tests::TestDaemon;
+use keyfob_tests::login::{fixture, fixture_key_pair, token};
+use serde_json::{Value, json};
+
+use crate::{Ran, keyfob, keyfob_asking};
+
+/// A daemon and its command line.
+struct Vault {
+    daemon: TestDaemon,
+    socket: PathBuf,
+}
+
+impl Vault {
+    fn new() -> Self {
+        let daemon = TestDaemon::start();
+        let socket = daemon.endpoint.path().to_owned();
+        Self { daemon, socket }
+    }
+
+    /// A command that must succeed; answers what it printed.
+    fn done(&self, stdin: &str, args: &[&str]) -> String {
+        let Ran { exit, out, err } = keyfob(&self.socket, stdin, args);
+        assert_eq!(exit, Exit::Done, "{args:?}: {err}");
+        out
+    }
+
+    fn json(&self, stdin: &str, args: &[&str]) -> Value {
+        let out = self.done(stdin, &[args, &["--json"]].concat());
+        assert_eq!(out.lines().count(), 1, "one object: {out}");
+        serde_json::from_str(&out).unwrap()
+    }
+
+    fn log_in(&self, name: &str) -> String {
+        self.daemon.log_in(&mut self.daemon.connect(), name, 1_000_000_000)
+    }
+}
+
+#[test]
+fn a_session_goes_through_its_life() {
+    let vault = Vault::new();
+    let key = vault.done("", &["key", "new"]).trim().to_owned();
+    let token = token(&key, 4_102_444_800);
+    let out = vault.done(&format!("{token}\n"), &["store", "work"]);
+    assert!(out.starts_with("stored work, now active") && out.contains(&key), "{out}");
+    assert_eq!(vault.done("", &["active"]), "work\n");
+    let list = vault.done("", &["list"]);
+    assert!(list.contains("* work") && list.contains(&key), "{list}");
+    let out = vault.done("", &["clear", "work"]);
+    assert!(out.contains(&key) && out.contains("no session is active now"), "{out}");
+    assert_eq!(vault.done("", &["list"]), "");
+    assert_eq!(vault.done("", &["active"]), "");
+}
+
+#[test]
+fn clear_without_a_name_clears_the_active_session() {
+    let vault = Vault::new();
+    vault.log_in("a");
+    vault.log_in("b");
+    vault.done("", &["use", "a"]);
+    assert_eq!(vault.json("", &["clear"])["sessionKey"], "a");
+    let ran = keyfob(&vault.socket, "", &["clear"]);
+    assert_eq!(ran.exit, Exit::Failed);
+    assert!(ran.err.contains("(NO_SESSION_FOUND)") && ran.err.contains("keyfob use"), "{}", ran.err);
+}
+
+#[test]
+fn clear_all_says_how_many_and_twice_is_an_error() {
+    let vault = Vault::new();
+    vault.log_in("a");
+    vault.log_in("b");
+    assert_eq!(vault.done("", &["clear", "--all"]), "cleared 2 sessions and 2 key pairs\n");
+    let ran = keyfob(&vault.socket, "", &["clear", "--all", "--json"]);
+    assert_eq!((ran.exit, &*ran.out), (Exit::Failed, ""));
+    let error: Value = serde_json::from_str(&ran.err).unwrap();
+    assert_eq!(error["error"]["data"]["code"], "NO_SESSION_FOUND");
+    assert_eq!(keyfob(&vault.socket, "", &["clear", "a", "--all"]).exit, Exit::Usage);
+}
+
+#[test]
+fn clearing_what_is_not_there_is_an_error() {
+    let vault = Vault::new();
+    let ran = keyfob(&vault.socket, "", &["clear", "nope"]);
+    assert_eq!(ran.exit, Exit::Failed);
+    assert!(ran.err.starts_with("keyfob: no session \"nope\"") && ran.err.contains("(NOT_FOUND)"), "{}", ran.err);
+}
+
+#[test]
+fn a_person_is_asked_before_something_is_destroyed() {
+    let vault = Vault::new();
+    vault.log_in("a");
+    let unused = vault.done("", &["key", "new"]).trim().to_owned();
+    for args in [&["clear"][..], &["clear", "a"], &["clear", "--all"], &["key", "rm", &unused], &["key", "prune"]] {
+        let ran = keyfob_asking(&vault.socket, "n\n", args, true);
+        assert_eq!(ran.exit, Exit::Failed, "{args:?}");
+        assert!(ran.err.contains("[y/N]") && ran.err.contains("nothing was done"), "{}", ran.err);
+    }
+    assert_eq!(keyfob_asking(&vault.socket, "", &["clear"], true).exit, Exit::Failed, "no answer is no");
+    assert_eq!(keyfob_asking(&vault.socket, "y\n", &["clear", "a"], true).exit, Exit::Done);
+    let ran = keyfob_asking(&vault.socket, "", &["key", "rm", &unused, "--yes"], true);
+    assert_eq!((ran.exit, ran.err.contains("[y/N]")), (Exit::Done, false));
+}
+
+#[test]
+fn tokens_are_shown_only_when_asked_for() {
+    let vault = Vault::new();
+    vault.daemon.connect().call("storeSession", json!({ "sessionToken": fixture("profile+scope"), "sessionKey": "a" }));
+    let secret = fixture("profile+scope");
+    let stored = vault.done(&secret, &["store", "b", "--json"]);
+    for args in [&["show"][..], &["show", "a"], &["list"], &["show", "a", "--json"], &["list", "--json"]] {
+        let out = vault.done("", args);
+        assert!(!out.contains(&secret) && !stored.contains(&secret), "{args:?}: {out}");
+    }
+    assert!(vault.done("", &["show", "a"]).contains("wallets:read transactions:sign"));
+    assert!(vault.done("", &["show", "a", "--reveal"]).contains(&secret));
+    assert_eq!(vault.json("", &["show", "a", "--reveal"])["session"]["token"], secret);
+    assert_eq!(vault.json("", &["list", "--reveal"])["sessions"][0]["session"]["token"], secret);
+}
+
+#[test]
+fn show_of_what_is_not_there_is_an_error() {
+    let vault = Vault::new();
+    let ran = keyfob(&vault.socket, "", &["show", "x"]);
+    assert!(ran.exit == Exit::Failed && ran.err.contains("(NOT_FOUND)"), "{}", ran.err);
+    let ran = keyfob(&vault.socket, "", &["show"]);
+    assert!(ran.exit == Exit::Failed && ran.err.contains("(NO_SESSION_FOUND)"), "{}", ran.err);
+}
+
+#[test]
+fn secrets_come_from_stdin_a_file_or_the_environment() {
+    let vault = Vault::new();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("secret");
+    let private_key = fixture_key_pair()["privateKey"].as_str().unwrap().to_owned();
+    let public_key = fixture_key_pair()["publicKey"].as_str().unwrap().to_owned();
+    assert_eq!(vault.done(&format!(" {private_key}\n"), &["key", "import"]).trim(), public_key);
+    std::fs::write(&file, fixture("read-write")).unwrap();
+    vault.done("", &["store", "from-file", "--file", file.to_str().unwrap()]);
+    assert_eq!(vault.json("", &["list"])["sessions"][0]["sessionKey"], "from-file");
+
+    let missing = keyfob(&vault.socket, "", &["store", "--env", "KEYFOB_TEST_NO_SUCH_VARIABLE"]);
+    assert!(missing.exit == Exit::Usage && missing.err.contains("KEYFOB_TEST_NO_SUCH_VARIABLE"), "{}", missing.err);
+    let missing = keyfob(&vault.socket, "", &["store", "--file", "/nonexistent/token"]);
+    assert!(missing.exit == Exit::Failed && missing.err.contains("/nonexistent/token"), "{}", missing.err);
+    assert_eq!(keyfob(&vault.socket, " \n", &["store"]).exit, Exit::Usage, "empty");
+    let terminal = keyfob_asking(&vault.socket, "", &["store"], true);
+    assert!(terminal.exit == Exit::Usage && terminal.err.contains("--file PATH"), "{}", terminal.err);
+    let argument = keyfob(&vault.socket, "", &["key", "import", &private_key]);
+    assert_eq!(argument.exit, Exit::Usage, "never an argument");
+    let other = "02c192ea4fc7caf746dbbbead5923a40143617cd431084fc06244ae9a4df0ed928";
+    let ran = keyfob(&vault.socket, &private_key, &["key", "import", "--public-key", other]);
+    assert!(ran.exit == Exit::Failed && ran.err.contains("(INVALID_KEY_PAIR)") && !ran.err.contains(&private_key));
+    let ran = keyfob(&vault.socket, "not hex", &["key", "import"]);
+    assert!(ran.exit == Exit::Usage && !ran.err.contains("not hex\n"), "{}", ran.err);
+}
+
+#[test]
+fn bad_tokens_are_refused_by_their_claim() {
+    let vault = Vault::new();
+    let ran = keyfob(&vault.socket, &fixture("missing exp"), &["store"]);
+    assert_eq!(ran.exit, Exit::Failed);
+    assert!(ran.err.contains("`exp`") && ran.err.contains("(INVALID_TOKEN)"), "{}", ran.err);
+    let ran = keyfob(&vault.socket, &fixture("expired"), &["store"]);
+    assert!(ran.err.contains("(SESSION_EXPIRED)"), "{}", ran.err);
+}
+
+#[test]
+fn key_pairs_are_listed_deleted_and_pruned() {
+    let vault = Vault::new();
+    let used = vault.log_in("a");
+    let unused = vault.done("", &["key", "new"]).trim().to_owned();
+    let list = vault.done("", &["key", "list"]);
+    assert!(list.contains(&format!("{used}  a")) && list.contains(&format!("{unused}  (unused)")), "{list}");
+    assert_eq!(vault.json("", &["key", "list"])["keyPairs"].as_array().unwrap().len(), 2);
+    let ran = keyfob(&vault.socket, "", &["key", "rm", &used]);
+    assert!(ran.exit == Exit::Failed && ran.err.contains("(KEY_PAIR_IN_USE)"), "{}", ran.err);
+    assert_eq!(vault.done("", &["key", "prune"]), "deleted 0 unused key pairs\n", "a login may be in flight");
+    assert_eq!(vault.json("", &["key", "prune", "--min-age", "0"])["deletedPublicKeys"], json!([unused]));
+    assert_eq!(keyfob(&vault.socket, "", &["key", "rm", "03zz"]).exit, Exit::Usage);
+}
+
+#[test]
+fn stamps_and_signatures_are_those_of_the_vault() {
+    let vault = Vault::new();
+    let key = vault.log_in("a");
+    let stamp = vault.done("{}", &["stamp"]);
+    assert!(stamp.starts_with("X-Stamp: ey") && stamp.ends_with('\n'), "{stamp}");
+    let object = vault.json("{}", &["stamp", "--session", "a"]);
+    assert_eq!(stamp.trim_end(), format!("X-Stamp: {}", object["stampHeaderValue"].as_str().unwrap()));
+    let raw = vault.done("{}", &["sign", "--raw", "--key", &key]);
+    assert_eq!(raw.trim_end().len(), 128);
+    assert_eq!(vault.json("{}", &["sign"])["publicKey"], key);
+    assert_eq!(keyfob(&vault.socket, "", &["sign", "--key", &key, "--session", "a"]).exit, Exit::Usage);
+    let large = "x".repeat(3 * 1024 * 1024);
+    assert_eq!(keyfob(&vault.socket, &large, &["sign"]).exit, Exit::Usage, "over what a line takes");
+    vault.done(&large[..3_139_000], &["sign"]);
+}
+
+#[test]
+fn status_and_watch_show_what_goes_on() {
+    let vault = Vault::new();
+    vault.log_in("a");
+    let status = vault.done("", &["status"]);
+    assert!(status.contains("health        ok") && status.contains("active        a"), "{status}");
+    assert_eq!(vault.json("", &["status"])["counts"]["sessions"], 1);
+
+    let (said, watching) = std::sync::mpsc::channel();
+    let socket = vault.socket.clone();
+    let watcher = std::thread::spawn(move || {
+        struct Say(std::sync::mpsc::Sender<()>);
+        impl std::io::Write for Say {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                // Only the first line matters, and only while somebody waits for it.
+                let _ = self.0.send(());
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut out = Vec::new();
+        let mut io = keyfob::cli::Io {
+            stdin: Box::new(std::io::empty()),
+            stdout: Box::new(&mut out),
+            stderr: Box::new(Say(said)),
+            can_ask: false,
+            has_colours: false,
+        };
+        let exit = keyfob::cli::run(["keyfob", "--socket", socket.to_str().unwrap(), "watch", "-n", "2"], &mut io);
+        drop(io);
+        (exit, String::from_utf8(out).unwrap())
+    });
+    watching.recv().unwrap();
+    vault.done("", &["clear", "a"]);
+    let (exit, out) = watcher.join().unwrap();
+    assert_eq!(exit, Exit::Done);
+    assert!(out.contains("cleared a (cleared) (by pid") && out.contains("no session is active now"), "{out}");
+}
+
+#[test]
+fn stop_stops_the_daemon_and_starts_none() {
+    let mut vault = Vault::new();
+    assert_eq!(vault.done("", &["stop"]), "stopped\n");
+    vault.daemon.wait();
+    let ran = keyfob(&vault.socket, "", &["stop"]);
+    assert_eq!((ran.exit, &*ran.err), (Exit::Done, "no daemon is running\n"));
+}
+
+#[test]
+fn without_a_daemon_the_exit_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let ran = keyfob(&dir.path().join("s"), "", &["list"]);
+    assert_eq!(ran.exit, Exit::Unreachable);
+    assert!(ran.err.contains("no keyfobd listens on"), "{}", ran.err);
+    let ran = keyfob(&dir.path().join("x".repeat(200)), "", &["list"]);
+    assert!(ran.exit == Exit::Unreachable && ran.err.contains("limit is 107"), "{}", ran.err);
+}
+
+#[test]
+fn help_names_every_command_and_each_has_an_example() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = keyfob(dir.path(), "", &["--help"]).out;
+    assert!(help.lines().count() <= 45, "fits a screen");
+    let commands = [
+        "store",
+        "list",
+        "show",
+        "use",
+        "active",
+        "clear",
+        "key",
+        "stamp",
+        "sign",
+        "status",
+        "watch",
+        "stop",
+        "tour",
+        "completions",
+        "man",
+    ];
+    for command in commands {
+        assert!(help.contains(&format!("\n  {command} ")), "{command}");
+        let ran = keyfob(dir.path(), "", &[command, "--help"]);
+        assert!(ran.exit == Exit::Done && ran.out.contains("Example: "), "{command}: {}", ran.out);
+    }
+    for command in ["new", "import", "list", "rm", "prune"] {
+        assert!(keyfob(dir.path(), "", &["key", command, "--help"]).out.contains("Example: "), "{command}");
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_follow_from_the_flags() {
+    let vault = Vault::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(vault.done("", &["completions", shell]).contains("prune"), "{shell}");
+    }
+    assert!(vault.done("", &["man"]).contains("keyfob"));
+    let dir = tempfile::tempdir().unwrap();
+    vault.done("", &["man", "--dir", dir.path().to_str().unwrap()]);
+    assert!(dir.path().join("keyfob-clear.1").exists() && dir.path().join("keyfob-key-prune.1").exists());
+}
