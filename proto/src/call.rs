@@ -1,9 +1,11 @@
-//! The calls of protocol 1, each paired with its reply. [`for_each_call!`] is the whole protocol.
+//! The calls of protocol 1, each paired with its reply. [`for_each_call!`](crate::for_each_call) is
+//! the whole protocol.
 //!
 //! To add a call:
 //!
 //! 1. write the call and its reply in the module of its subject, below this one;
-//! 2. add its row to the table in [`for_each_call!`]; now the daemon no longer compiles;
+//! 2. add its row to the table in [`for_each_call!`](crate::for_each_call); now the daemon no longer
+//!    compiles;
 //! 3. serve it in the daemon, as a read or as a mutation;
 //! 4. add its golden files, renew the schema and describe it on the wire page; tests name what is
 //!    missing.

@@ -1,1 +1,45 @@
-//! x
+//! The examples of the README in other languages, run as they stand there.
+
+use std::io::ErrorKind;
+use std::process::Command;
+
+use data_encoding::BASE64URL_NOPAD;
+use keyfob_tests::DaemonProcess;
+
+use crate::directory;
+
+/// The code block of a language in the README.
+fn example(language: &str) -> &'static str {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+/// Runs an example against a daemon; it must print a stamp.
+#[allow(clippy::print_stdout, reason = "says that a test was skipped")]
+fn stamps(language: &str, interpreter: &str, flag: &str) {
+    let dir = directory();
+    let _daemon = DaemonProcess::start(dir.path());
+    let mut command = Command::new(interpreter);
+    command.arg(flag).arg(example(language)).env("KEYFOB_SOCKET", dir.path().join("keyfob.sock"));
+    let output = match command.output() {
+        // CI has to have it; a person need not.
+        Err(error) if error.kind() == ErrorKind::NotFound && std::env::var_os("CI").is_none() => {
+            return println!("skipped: {interpreter} is not installed");
+        }
+        output => output.unwrap(),
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let stamp = BASE64URL_NOPAD.decode(output.stdout.trim_ascii()).unwrap();
+    assert!(String::from_utf8(stamp).unwrap().starts_with(r#"{"publicKey":"0"#));
+}
+
+#[test]
+fn the_python_example_stamps() {
+    stamps("python", "python3", "-c");
+}
+
+#[test]
+fn the_node_example_stamps() {
+    stamps("javascript", "node", "-e");
+}
