@@ -1,7 +1,7 @@
 //! The `keyfob` command: a thin layer over the [blocking client](crate::blocking).
 //!
-//! One file per command. A command makes its calls and hands the reply to [`Output`], which prints it
-//! for people or as JSON; errors come back as [`Failure`] and are printed in one place, here. Data
+//! One file per command. A command makes its calls and hands the reply to `Output`, which prints it
+//! for people or as JSON; errors come back as `Failure` and are printed in one place, here. Data
 //! goes to standard output, everything else to standard error. Secrets are printed only on an explicit
 //! `--reveal`, and read from standard input, a file or the environment, never from an argument.
 

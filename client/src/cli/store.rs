@@ -14,7 +14,7 @@ use super::{Failure, Session};
 /// Example: pbpaste | keyfob store work
 #[derive(Debug, Args)]
 pub(super) struct Store {
-    /// The session's name [default: @turnkey/session/v3]
+    /// The session's name, by default `@turnkey/session/v3`
     key: Option<SessionKey>,
 
     #[command(flatten)]
