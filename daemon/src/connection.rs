@@ -136,13 +136,13 @@ impl Connection {
         }
     }
 
-    /// Waits for whatever comes first. Dropping any of these futures loses nothing.
+    /// Waits for whatever comes, in no order, so that none keeps the others waiting. Dropping any of
+    /// these futures loses nothing.
     async fn wake(&mut self) -> Wake {
         let may_read = self.in_flight.len() < IN_FLIGHT;
         let deadline = self.mid_line_since.map(|since| since + LINE_TIMEOUT);
         let mut stream = &self.stream;
         tokio::select! {
-            biased;
             answer = first_answered(&mut self.in_flight) => Wake::Answered(answer),
             read = async { stream.read_buf(self.lines.space()).await }, if may_read => Wake::Read(read),
             event = next_event(&mut self.subscription) => event,
@@ -155,6 +155,9 @@ impl Connection {
     async fn take_lines(&mut self) -> io::Result<()> {
         let mut took_any = false;
         while self.in_flight.len() < IN_FLIGHT {
+            if self.out.len() >= OUT_BYTES {
+                self.write_out().await?;
+            }
             let line = self.lines.next_line();
             took_any |= matches!(line, Ok(Some(_)));
             let request = match line {
@@ -186,9 +189,6 @@ impl Connection {
                     debug!(code = %fault.data.code, "refused a request");
                     answer(&mut self.out, id.as_ref(), Err(fault));
                 }
-            }
-            if self.out.len() >= OUT_BYTES {
-                self.write_out().await?;
             }
         }
         // The time counts for one line, however many came before it, and not while it waits for us.

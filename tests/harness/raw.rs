@@ -119,11 +119,17 @@ impl RawClient {
             lines.push_str(&line.to_string());
             lines.push('\n');
         }
-        let mut writer = self.stream.try_clone().expect("a file descriptor");
+        let mut writer = self.duplicate();
         thread::scope(|scope| {
-            scope.spawn(move || writer.write_all(lines.as_bytes()).expect("the daemon reads"));
+            scope.spawn(move || writer.send(lines));
             (first..=self.last_id).map(|id| self.read_reply(id)).collect()
         })
+    }
+
+    /// The same connection again, to write from another thread.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self::over(self.stream.try_clone().expect("a file descriptor"))
     }
 
     /// Says that no more will come, and still reads.

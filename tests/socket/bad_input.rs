@@ -200,3 +200,16 @@ fn a_client_that_dies_mid_request_harms_nobody() {
     }
     assert!(client.call("getSession", json!({ "sessionKey": "kept" }))["session"].is_object());
 }
+
+#[test]
+fn a_flood_of_garbage_is_answered_line_by_line() {
+    let (_daemon, mut client) = prepared();
+    let mut writer = client.duplicate();
+    std::thread::scope(|scope| {
+        scope.spawn(move || writer.send("x\n".repeat(20_000)));
+        for _ in 0..20_000 {
+            assert_eq!(client.read()["error"]["code"], -32700);
+        }
+    });
+    assert_eq!(client.call("getActiveSessionKey", json!({}))["sessionKey"], "kept");
+}
