@@ -27,7 +27,6 @@ mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -149,11 +148,11 @@ struct Options {
 
     /// The daemon's socket [default: keyfob/keyfob.sock in the runtime directory]
     #[arg(long, global = true, value_name = "PATH", env = "KEYFOB_SOCKET", hide_env_values = true)]
-    socket: Option<PathBuf>,
+    socket: Option<OsString>,
 
     /// Where a daemon that is started keeps the vault [default: the platform's data directory]
     #[arg(long, global = true, value_name = "DIR", env = "KEYFOB_DATA_DIR", hide_env_values = true)]
-    data_dir: Option<PathBuf>,
+    data_dir: Option<OsString>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -237,12 +236,13 @@ impl Session<'_, '_> {
     }
 
     fn launch(&self) -> Result<Launch, Failure> {
-        let endpoint = match &self.options.socket {
-            Some(path) => Endpoint::named(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        // An empty variable is an absent one, and what is relative is so to where we are.
+        let absolute = |path: &Option<OsString>| path.as_ref().and_then(|path| std::path::absolute(path).ok());
+        let endpoint = match absolute(&self.options.socket) {
+            Some(path) => Endpoint::named(path),
             None => Endpoint::from_env(),
         };
-        let data_dir = self.options.data_dir.as_ref();
-        let data_dir = data_dir.map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.clone()));
+        let data_dir = absolute(&self.options.data_dir);
         Ok(Launch { data_dir, ..Launch::new(endpoint.map_err(crate::Error::from)?) })
     }
 

@@ -1,6 +1,7 @@
 //! [`Client`]: one connection, one call at a time.
 
 use std::future::poll_fn;
+use std::task::{Poll, ready};
 
 #[allow(clippy::wildcard_imports, reason = "the protocol's table names every call and reply")]
 use keyfob_proto::call::*;
@@ -54,20 +55,25 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Fault`] when the daemon refuses it, [`Error::Disconnected`] when the connection ends
-    /// before the answer.
+    /// [`Error::Fault`] when the daemon refuses it, [`Error::TooLong`] when it does not fit a line,
+    /// [`Error::Disconnected`] when the connection ends before the answer.
     pub async fn call<C: Call>(&mut self, call: C) -> Result<C::Reply, Error> {
         self.last_id += 1;
         let id = self.last_id;
-        write_call(&mut self.link.out, id, &call);
-        // A daemon that refuses a connection says why and closes it: so read in any case.
-        let written = self.link.flush().await;
-        let answer = poll_fn(|context| self.link.poll_find(context, |line| find_answer::<C>(line, id))).await;
-        match (answer, written) {
-            (Some(Err(Error::Disconnected(_))) | None, Err(error)) => Err(Error::Disconnected(Some(error))),
-            (Some(answer), _) => answer,
-            (None, Ok(())) => Err(Error::Disconnected(None)),
-        }
+        self.link.push(|out| write_call(out, id, &call))?;
+        let mut write_error = None;
+        // Both at once: the daemon reads no more from a client that does not read. And one that
+        // refuses a connection says why before it closes it, so read in any case.
+        poll_fn(|context| {
+            if write_error.is_none()
+                && let Poll::Ready(Err(error)) = self.link.poll_flush(context)
+            {
+                write_error = Some(error);
+            }
+            let answer = ready!(self.link.poll_find(context, |line| find_answer::<C>(line, id)));
+            Poll::Ready(answer.unwrap_or_else(|| Err(Error::Disconnected(write_error.take()))))
+        })
+        .await
     }
 
     /// Waits until the daemon closes the connection. After `shutdown` that is when it has closed the

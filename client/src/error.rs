@@ -3,12 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
-use keyfob_proto::{EndpointError, Fault};
+use keyfob_proto::{EndpointError, Fault, MAX_LINE_BYTES};
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The daemon refused the call, which had no effect. `fault.data.code` says why.
+    /// The daemon refused the call; `fault.data.code` says why. It had no effect, unless the code is
+    /// `STORAGE_ERROR` or `INTERNAL_ERROR`, whose message says what is known.
     #[error(transparent)]
     Fault(#[from] Fault),
     /// No daemon listens there.
@@ -33,6 +34,9 @@ pub enum Error {
         /// The daemon's own reason, or why it could not even be run; and what to do next.
         message: String,
     },
+    /// The call is longer than a line may be; it was not sent.
+    #[error("the call is over {MAX_LINE_BYTES} bytes")]
+    TooLong,
     /// The connection ended before the answer came. Whether the call took effect is not known.
     #[error("the daemon closed the connection before it answered; whether the call took effect is not known")]
     Disconnected(#[source] Option<io::Error>),
@@ -50,7 +54,7 @@ impl Error {
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Untrusted { .. } | Self::NotStarted { .. } | Self::Endpoint(_) => true,
-            Self::Fault(_) | Self::Disconnected(_) | Self::Protocol(_) => false,
+            Self::Fault(_) | Self::TooLong | Self::Disconnected(_) | Self::Protocol(_) => false,
         }
     }
 }

@@ -55,7 +55,11 @@ impl Launch {
 
     fn start_blocking(&self) -> Result<(), String> {
         let mut command = Command::new(&self.daemon);
-        command.arg("--background").arg("--socket").arg(self.endpoint.path());
+        command.arg("--background");
+        // The daemon finds the default by itself, and then sees to the socket's directory too.
+        if self.endpoint.is_named() {
+            command.arg("--socket").arg(self.endpoint.path());
+        }
         if let Some(data_dir) = &self.data_dir {
             command.arg("--data-dir").arg(data_dir);
         }

@@ -21,10 +21,12 @@
 //!
 //! # Invariants
 //!
-//! - A call that returns `Ok` took effect and is durable; [`Error::Fault`] says that it did not take
-//!   effect, [`Error::Disconnected`] that it is not known.
+//! - A call that returns `Ok` took effect and is durable. [`Error::Fault`] says that it did not take
+//!   effect, unless its code is `STORAGE_ERROR` or `INTERNAL_ERROR`: these say themselves what is known.
+//!   After [`Error::Disconnected`] it is not known.
 //! - Dropping the future of a call leaves the client usable: the answer that nobody waits for any
-//!   more is skipped.
+//!   more is skipped. A call that was dropped half written is finished by the next one; the daemon
+//!   waits 30 seconds for that.
 //! - Nothing here keeps or shows a private key. The vault does not give one out.
 
 pub mod blocking;

@@ -7,8 +7,9 @@ use interprocess::local_socket::GenericFilePath;
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::tokio::Stream;
 use interprocess::local_socket::traits::tokio::Stream as _;
-use keyfob_proto::{Endpoint, LineBuffer};
-use tokio::io::AsyncWriteExt;
+use keyfob_proto::{Endpoint, LineBuffer, MAX_LINE_BYTES};
+use tokio::io::AsyncWrite;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::Error;
 
@@ -28,8 +29,10 @@ type Observer = Box<dyn FnMut(Direction, &[u8]) + Send>;
 pub(crate) struct Link {
     stream: Stream,
     lines: LineBuffer,
-    /// What is still to be written.
-    pub(crate) out: Vec<u8>,
+    /// What is to be written; calls hold secrets.
+    out: Zeroizing<Vec<u8>>,
+    /// How much of it was.
+    written: usize,
     observer: Option<Observer>,
 }
 
@@ -47,25 +50,41 @@ impl Link {
                 return Err(Error::Untrusted { path: path.to_owned(), uid });
             }
         }
-        Ok(Self { stream, lines: LineBuffer::default(), out: Vec::new(), observer: None })
+        Ok(Self { stream, lines: LineBuffer::default(), out: Zeroizing::default(), written: 0, observer: None })
     }
 
     pub(crate) fn observe(&mut self, observer: Observer) {
         self.observer = Some(observer);
     }
 
-    /// Writes what is to be written. Dropping the future leaves the rest for the next time.
-    pub(crate) async fn flush(&mut self) -> io::Result<()> {
-        if let Some(observer) = &mut self.observer {
-            self.out.split_inclusive(|byte| *byte == b'\n').for_each(|line| observer(Direction::Out, line));
+    /// Appends a line to what is to be written.
+    pub(crate) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
+        let before = self.out.len();
+        write(&mut self.out);
+        // The line feed does not count.
+        if self.out.len() - before - 1 > MAX_LINE_BYTES {
+            self.out[before..].zeroize();
+            self.out.truncate(before);
+            return Err(Error::TooLong);
         }
-        while !self.out.is_empty() {
-            match (&self.stream).write(&self.out).await? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                written => drop(self.out.drain(..written)),
-            }
+        if let Some(observer) = &mut self.observer {
+            observer(Direction::Out, &self.out[before..]);
         }
         Ok(())
+    }
+
+    /// Writes what is to be written, as much of it as can be now.
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.out.len() {
+            let stream = std::pin::pin!(&self.stream);
+            match ready!(stream.poll_write(context, &self.out[self.written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.written += written,
+            }
+        }
+        self.out.zeroize();
+        self.written = 0;
+        Poll::Ready(Ok(()))
     }
 
     /// Reads until `found` makes something of a line; `None` at the end of the stream.

@@ -13,13 +13,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use keyfob_proto::{By, Code, Fault};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::events::EventLog;
 use crate::store::{Store, StoreError};
 use crate::vault::{Draft, Mutation, Vault};
 
 /// The most mutations of one commit.
 const GROUP: usize = 512;
+
+/// While mutations never cease to wait, old records are still removed: a step after so many groups.
+const GROUPS_PER_REMOVAL: u32 = 16;
 
 /// The most mutations that wait for the actor; whoever sends more waits.
 const QUEUE: usize = 1024;
@@ -100,8 +103,13 @@ impl Handle {
             // The caller may have hung up; its answer is then nobody's.
             Box::new(move |committed| drop(sender.send(committed.and(result))))
         };
-        // Should the actor be gone, the receiver learns it.
-        let _ = self.queue.send(Submission { by, apply: Box::new(apply) }).await;
+        if self.queue.send(Submission { by, apply: Box::new(apply) }).await.is_ok() {
+            return receiver;
+        }
+        let (sender, receiver) = oneshot::channel();
+        let fault = Fault::new(Code::ShuttingDown, "the daemon is shutting down; this had no effect");
+        // The receiver is still here.
+        let _ = sender.send(Err(fault));
         receiver
     }
 }
@@ -137,6 +145,7 @@ impl Actor {
     /// they submitted is answered. Needs a runtime with more than one thread: it blocks on the disk.
     pub async fn run(mut self) {
         let mut group = Vec::with_capacity(GROUP);
+        let mut groups_since_removal = 0;
         loop {
             let due = if self.published.has_failed() { None } else { self.vault.borrow().next_due() };
             let clock = self.clock.clone();
@@ -147,6 +156,11 @@ impl Actor {
                         return;
                     }
                     self.serve(group.drain(..));
+                    groups_since_removal += 1;
+                    if groups_since_removal >= GROUPS_PER_REMOVAL && self.has_removals() {
+                        groups_since_removal = 0;
+                        self.remove_step();
+                    }
                 }
                 () = clock.reached(due.unwrap_or_default()), if due.is_some() => self.serve(std::iter::empty()),
                 () = std::future::ready(()), if self.has_removals() => self.remove_step(),
@@ -160,8 +174,14 @@ impl Actor {
 
     /// Applies one group, commits it and answers it.
     fn serve(&mut self, group: impl Iterator<Item = Submission>) {
-        let mut draft = Draft::new(Vault::clone(&self.vault.borrow()), self.clock.now());
-        draft.pass_time();
+        let now = self.clock.now();
+        let mut draft = self.draft(now);
+        // Mutations find no session that has expired. Where very many have, they go in commits of
+        // their own, each of a bounded size.
+        while draft.vault().has_expired(now) && self.commit(&draft).is_ok() {
+            self.publish(draft);
+            draft = self.draft(now);
+        }
         let mut outcomes = Vec::new();
         let mut effective = 0;
         for Submission { by, apply } in group {
@@ -173,10 +193,8 @@ impl Actor {
         let committed = self.commit(&draft);
         if committed.is_ok() {
             self.published.mutations.fetch_add(effective, Ordering::Relaxed);
-            let (vault, announcements) = draft.finish();
-            self.publish(vault);
             // Events before replies: whoever has a reply and subscribes then is not told of it again.
-            self.published.events.publish(announcements);
+            self.publish(draft);
             for outcome in outcomes {
                 outcome(Ok(()));
             }
@@ -208,14 +226,23 @@ impl Actor {
         }
     }
 
-    /// Shows everybody the new vault, and gives the old one's memory back where that takes no time
-    /// from anyone.
-    fn publish(&mut self, vault: Vault) {
+    /// A copy of the vault, as it is at the instant `now`.
+    fn draft(&self, now: Timestamp) -> Draft {
+        let mut draft = Draft::new(Vault::clone(&self.vault.borrow()), now);
+        draft.pass_time();
+        draft
+    }
+
+    /// Shows everybody the new vault and says what happened, and gives the old one's memory back where
+    /// that takes no time from anyone.
+    fn publish(&mut self, draft: Draft) {
+        let (vault, announcements) = draft.finish();
         let sessions = vault.session_count();
         let old = self.vault.send_replace(Arc::new(vault));
         if old.session_count() > sessions + GROUP {
             tokio::task::spawn_blocking(move || drop(old));
         }
+        self.published.events.publish(announcements);
     }
 
     fn remove_step(&mut self) {
@@ -241,7 +268,6 @@ mod tests {
     use keyfob_proto::{ClearSession, ClearUnusedKeyPairs};
 
     use super::*;
-    use crate::clock::Timestamp;
     use crate::vault::{KeyPair, NewKeyPair};
 
     /// An actor that has not begun to run, over an empty store.
@@ -311,9 +337,10 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_mutation_that_finds_no_actor_learns_it() {
+    async fn a_mutation_that_finds_no_actor_is_told_that_it_had_no_effect() {
         let (_dir, actor, handle, _) = actor();
         drop(actor);
-        assert!(handle.submit(new_key_pair(), None, |reply| reply.public_key).await.await.is_err());
+        let created = handle.submit(new_key_pair(), None, |reply| reply.public_key).await;
+        assert_eq!(created.await.unwrap().unwrap_err().data.code, Code::ShuttingDown);
     }
 }

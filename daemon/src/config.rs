@@ -1,5 +1,6 @@
 //! [`Config`]: what a daemon needs to know, and the [`Flags`] it comes from.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
@@ -31,13 +32,14 @@ pub struct Config {
 pub struct Flags {
     /// Listen on this socket [default: keyfob/keyfob.sock in the runtime directory]
     #[arg(long, value_name = "PATH", env = "KEYFOB_SOCKET", hide_env_values = true)]
-    pub socket: Option<PathBuf>,
+    pub socket: Option<OsString>,
 
     /// Keep the vault in this directory [default: keyfob in the platform's data directory]
     #[arg(long, value_name = "DIR", env = "KEYFOB_DATA_DIR", hide_env_values = true)]
-    pub data_dir: Option<PathBuf>,
+    pub data_dir: Option<OsString>,
 
-    /// Serve this user too, by number; may be given more than once
+    /// Serve this user too, by number; may be given more than once. Needs a --socket in a directory
+    /// that the user can enter
     #[arg(long, value_name = "UID")]
     pub allow_uid: Vec<u32>,
 
@@ -75,14 +77,15 @@ impl Flags {
     ///
     /// When no socket can have the path, or there is no home directory to keep the vault in.
     pub fn config(&self) -> Result<Config, Error> {
-        // Absolute, for a daemon in the background leaves the directory it was started in.
-        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        let endpoint = match &self.socket {
-            Some(path) => Endpoint::named(absolute(path)),
+        // An empty variable is an absent one. What is relative is made absolute, for a daemon in the
+        // background leaves the directory it was started in.
+        let absolute = |path: &Option<OsString>| path.as_ref().and_then(|path| std::path::absolute(path).ok());
+        let endpoint = match absolute(&self.socket) {
+            Some(path) => Endpoint::named(path),
             None => Endpoint::from_env(),
         };
-        let data_dir = match &self.data_dir {
-            Some(dir) => absolute(dir),
+        let data_dir = match absolute(&self.data_dir) {
+            Some(dir) => dir,
             None => etcetera::base_strategy::choose_native_strategy()
                 .map_err(|_| Error::NoDataDir)?
                 .data_dir()

@@ -9,7 +9,8 @@
 //!
 //! - Answers leave in the order of their requests. Events come in between, whole.
 //! - What a client can make a connection hold is bounded: one line, [`IN_FLIGHT`] mutations, and
-//!   answers up to [`OUT_BYTES`] and one more. While answers cannot be written, nothing is read.
+//!   answers up to [`OUT_BYTES`], one more, and those of the mutations in flight. While answers cannot
+//!   be written, nothing is read, and after [`WRITE_TIMEOUT`] the connection is given up.
 //! - Nothing of a request is logged but its method.
 
 use std::collections::VecDeque;
@@ -33,6 +34,9 @@ use crate::service::{Answer, Service, Step};
 /// The longest time a line may take from its first byte to its last.
 pub const LINE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The longest time a client may leave an answer unread before it is cut off.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The most mutations of one connection that wait for the actor.
 const IN_FLIGHT: usize = 256;
 
@@ -55,8 +59,11 @@ pub async fn serve(stream: Stream, by: By, service: Arc<Service>) -> Option<Stre
     match connection.run().await {
         Ok(End::Left) => debug!("connection closed"),
         Ok(End::Drained) => return Some(connection.stream),
-        // Clients come and go as they like.
-        Err(error) => debug!(%error, "connection lost"),
+        // Clients come and go as they like; what they asked for takes effect all the same.
+        Err(error) => {
+            debug!(%error, "connection lost");
+            connection.settle().await;
+        }
     }
     None
 }
@@ -91,7 +98,7 @@ struct InFlight {
 
 impl InFlight {
     async fn answered(&mut self) -> Answer {
-        (&mut self.answer).await.unwrap_or_else(|_| Err(shutting_down()))
+        (&mut self.answer).await.unwrap_or_else(|_| Err(actor_failed()))
     }
 }
 
@@ -127,10 +134,15 @@ impl Connection {
                 }
                 Wake::Drain => {
                     // What was read is served; what was not yet read never arrived.
-                    self.take_lines().await?;
-                    self.settle().await;
-                    self.write_out().await?;
-                    return Ok(End::Drained);
+                    loop {
+                        self.take_lines().await?;
+                        let may_be_more = self.in_flight.len() >= IN_FLIGHT;
+                        self.settle().await;
+                        self.write_out().await?;
+                        if !may_be_more {
+                            return Ok(End::Drained);
+                        }
+                    }
                 }
             }
         }
@@ -235,7 +247,7 @@ impl Connection {
             answer(&mut self.out, id.as_ref(), result);
             match self.in_flight.front_mut().map(|next| next.answer.try_recv()) {
                 Some(Ok(next)) => result = next,
-                Some(Err(TryRecvError::Closed)) => result = Err(shutting_down()),
+                Some(Err(TryRecvError::Closed)) => result = Err(actor_failed()),
                 Some(Err(TryRecvError::Empty)) | None => return,
             }
         }
@@ -254,16 +266,17 @@ impl Connection {
 
     async fn write_out(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
-            (&self.stream).write_all(&self.out).await?;
+            let written = tokio::time::timeout(WRITE_TIMEOUT, (&self.stream).write_all(&self.out)).await;
+            written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             self.out = Zeroizing::new(Vec::new());
         }
         Ok(())
     }
 }
 
-/// The actor is gone and took the mutation with it.
-fn shutting_down() -> Fault {
-    Fault::new(Code::ShuttingDown, "the daemon is shutting down; this had no effect")
+/// The actor failed with the mutation in its hands, which is a defect.
+fn actor_failed() -> Fault {
+    Fault::new(Code::InternalError, "the daemon failed: whether this took effect is decided at the next start")
 }
 
 /// Appends an answer, unless the caller wants none.

@@ -8,7 +8,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use crate::vault::Announcement;
 
 /// How many events a subscriber may be behind before it misses some.
-const BACKLOG: usize = 1024;
+const BACKLOG: usize = 4096;
 
 /// Every event since the daemon started, of which the last [`BACKLOG`] are kept. A slow subscriber
 /// costs no more than that and delays nobody.

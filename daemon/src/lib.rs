@@ -64,6 +64,7 @@ use crate::vault::Vault;
 /// A daemon that holds its vault and listens, and does not serve yet.
 pub struct Daemon {
     config: Config,
+    allowed: Allowed,
     socket: Socket,
     actor: Actor,
     handle: Handle,
@@ -88,21 +89,21 @@ impl Daemon {
         let (store, stored) = Store::open(&config.data_dir)?;
         let vault = Vault::restore(stored)
             .map_err(|error| StoreError::Damaged { path: config.data_dir.join("store"), what: error.to_string() })?;
-        let socket = Socket::bind(&config.endpoint)?;
+        let allowed = Allowed::new(&config.allow_uids);
+        let socket = Socket::bind(&config.endpoint, &allowed)?;
         info!(sessions = vault.session_count(), socket = %config.endpoint.path().display(), "the vault is open");
         let (actor, handle, published) = Actor::new(store, vault, config.clock.clone());
-        Ok(Self { config, socket, actor, handle, published, lock })
+        Ok(Self { config, allowed, socket, actor, handle, published, lock })
     }
 
     /// Serves until `stop` is ready or a client calls `shutdown`; then drains: takes no new
     /// connection, finishes what was asked, closes the store.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { config, socket, actor, handle, published, mut lock } = self;
+        let Self { config, allowed, socket, actor, handle, published, mut lock } = self;
         let shutdown = CancellationToken::new();
         let max_connections = listener::max_connections();
         let service = Arc::new(Service::new(handle, published, &config, max_connections, shutdown.clone()));
         let mut actor = tokio::spawn(actor.run());
-        let allowed = Allowed::new(&config.allow_uids);
         let connections = {
             let mut accepting = pin!(socket.accept(&service, &allowed, max_connections));
             tokio::select! {

@@ -51,7 +51,7 @@ impl Socket {
     /// # Errors
     ///
     /// When another daemon has the socket, or the system refuses.
-    pub fn bind(endpoint: &Endpoint) -> Result<Self, Error> {
+    pub fn bind(endpoint: &Endpoint, allowed: &Allowed) -> Result<Self, Error> {
         let path = endpoint.path();
         let refused = |action: &'static str, path: &Path| {
             let path = path.to_owned();
@@ -71,6 +71,11 @@ impl Socket {
         let name = path.to_fs_name::<GenericFilePath>().map_err(refused("listen on", path))?;
         let listener =
             ListenerOptions::new().name(name).mode(0o600).create_tokio().map_err(refused("listen on", path))?;
+        if allowed.has_others() {
+            // The process's mask took from others what they need to connect.
+            let mode = fs::Permissions::from_mode(0o666);
+            fs::set_permissions(path, mode).map_err(refused("open to others", path))?;
+        }
         Ok(Self { listener, _lock: lock })
     }
 

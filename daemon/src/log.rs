@@ -34,6 +34,11 @@ pub fn init(level: LevelFilter, format: LogFormat, file: Option<&Path>) -> io::R
         LogFormat::Text => lines.with_ansi(colours).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
+    // A defect is told by its place. Its message stays out: it might quote what the daemon keeps.
+    std::panic::set_hook(Box::new(|defect| {
+        let place = defect.location().map(ToString::to_string);
+        tracing::error!(place, "a defect of keyfobd: please report it");
+    }));
     Ok(guard)
 }
 

@@ -35,23 +35,31 @@ async fn run(flags: &Flags) -> Result<(), Error> {
     }
     let cannot_log = |source| Error::Io { action: "log to", path: log_file.clone().unwrap_or_default(), source };
     let _guard = log::init(flags.log, flags.log_format, log_file.as_deref()).map_err(cannot_log)?;
-    let stop =
-        stop_signal().map_err(|source| Error::Io { action: "listen for signals on", path: "/".into(), source })?;
+    let stop = stop_signal(flags.background).map_err(|source| Error::Io {
+        action: "listen for signals on",
+        path: "/".into(),
+        source,
+    })?;
     let daemon = Daemon::open(config)?;
     if flags.background {
         announce(&Startup::Listening { pid: std::process::id() });
+        process::leave_output();
     }
     daemon.serve(stop).await;
     Ok(())
 }
 
-/// Ready when the process is asked to stop.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+/// Ready when the process is asked to stop. The end of a terminal stops a daemon in the foreground only.
+fn stop_signal(background: bool) -> io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                _ = hangup.recv() => if !background { return },
+            }
         }
     })
 }

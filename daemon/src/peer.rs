@@ -10,6 +10,7 @@ use keyfob_proto::{By, Code, Fault};
 #[derive(Clone, Debug)]
 pub struct Allowed {
     uids: Vec<u32>,
+    has_others: bool,
 }
 
 impl Allowed {
@@ -17,7 +18,14 @@ impl Allowed {
     #[must_use]
     pub fn new(more: &[u32]) -> Self {
         let own = rustix::process::getuid().as_raw();
-        Self { uids: [&[own, 0], more].concat() }
+        Self { uids: [&[own, 0], more].concat(), has_others: !more.is_empty() }
+    }
+
+    /// Whether other users are let in. They have to be able to connect to the socket's file, and
+    /// [`Allowed::check`] alone keeps the rest out.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.has_others
     }
 
     /// Lets a peer in or says why not.

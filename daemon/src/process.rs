@@ -1,6 +1,8 @@
 //! What the process asks of the system for itself: nothing of its memory in a core dump, no file
 //! that others can read, no terminal.
 
+use std::fs::OpenOptions;
+
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit, setsid, umask};
 
@@ -14,10 +16,19 @@ pub fn harden() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Leaves the session of the terminal, so that its end, or a Ctrl-C in it, does not end the daemon,
-/// and the directory that the daemon was started in, so that it can be unmounted.
+/// Leaves the session of the terminal, so that a Ctrl-C in it does not end the daemon, and the directory
+/// that the daemon was started in, so that it can be unmounted.
 pub fn leave_terminal() {
-    // These fail only where there is nothing to leave.
+    // A shell's own job cannot leave its session; then the shell has kept the terminal's keys from it.
     let _ = setsid();
     let _ = std::env::set_current_dir("/");
+}
+
+/// Lets go of standard output and error: whoever reads them until their end has read all there is.
+pub fn leave_output() {
+    // Without `/dev/null` the reader waits until the daemon ends.
+    if let Ok(null) = OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(&null);
+        let _ = rustix::stdio::dup2_stderr(&null);
+    }
 }

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use keyfob_proto::{
-    By, Call, Counts, CreateApiKeyPair, DaemonStatus, Fault, Health, Limits, MAX_LINE_BYTES, MAX_SESSION_KEY_BYTES,
-    PROTOCOL_VERSION, Paths, PublicKey, Request, SessionKey, ShutdownBegun, Sign, Signed, Stamp, Stamped, Subscribed,
+    By, Call, Code, Counts, CreateApiKeyPair, DaemonStatus, Fault, Health, Limits, MAX_LINE_BYTES,
+    MAX_SESSION_KEY_BYTES, PROTOCOL_VERSION, Paths, PublicKey, Request, SessionKey, ShutdownBegun, Sign, Signed, Stamp,
+    Stamped, Subscribed,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::LINE_TIMEOUT;
 use crate::events::Subscription;
-use crate::vault::{KeyPair, Login, MAX_TOKEN_BYTES, Mutation, NewKeyPair};
+use crate::vault::{KeyPair, Login, MAX_TOKEN_BYTES, Mutation, NewKeyPair, Signer};
 
 /// A reply as JSON, or the fault.
 pub type Answer = Result<Zeroizing<Vec<u8>>, Fault>;
@@ -131,18 +132,18 @@ impl Service {
     }
 
     fn sign(&self, call: &Sign) -> Result<Signed, Fault> {
-        let pair = self.signer(call.public_key.as_ref(), call.session_key.as_ref())?;
-        pair.sign(call.payload.expose(), call.format.unwrap_or_default())
+        let signer = signer::<Sign>(call.public_key.as_ref(), call.session_key.as_ref())?;
+        self.key_pair(signer)?.sign(call.payload.expose(), call.format.unwrap_or_default())
     }
 
     fn stamp(&self, call: &Stamp) -> Result<Stamped, Fault> {
-        let pair = self.signer(call.public_key.as_ref(), call.session_key.as_ref())?;
-        pair.stamp(call.payload.expose())
+        let signer = signer::<Stamp>(call.public_key.as_ref(), call.session_key.as_ref())?;
+        self.key_pair(signer)?.stamp(call.payload.expose())
     }
 
     /// The key pair alone: a signature takes long enough that it should not keep a whole vault.
-    fn signer(&self, key_pair: Option<&PublicKey>, session: Option<&SessionKey>) -> Result<Arc<KeyPair>, Fault> {
-        self.published.vault().signer(key_pair, session, self.clock.now()).cloned()
+    fn key_pair(&self, signer: Signer<'_>) -> Result<Arc<KeyPair>, Fault> {
+        self.published.vault().signer(signer, self.clock.now()).cloned()
     }
 
     fn status(&self) -> DaemonStatus {
@@ -172,6 +173,19 @@ impl Service {
             },
             paths: self.paths.clone(),
         }
+    }
+}
+
+/// Whom a call names to sign.
+fn signer<'a, C: Call>(key_pair: Option<&'a PublicKey>, session: Option<&'a SessionKey>) -> Result<Signer<'a>, Fault> {
+    match (key_pair, session) {
+        (Some(_), Some(_)) => {
+            let message = format!("{} takes `publicKey` or `sessionKey`, not both", C::METHOD);
+            Err(Fault::new(Code::InvalidParams, message).on_params(C::METHOD, Some("sessionKey")))
+        }
+        (Some(key), None) => Ok(Signer::KeyPair(key)),
+        (None, Some(key)) => Ok(Signer::Session(key)),
+        (None, None) => Ok(Signer::Active),
     }
 }
 

@@ -19,7 +19,8 @@
 //! - Clear-all is one small record whatever the number of sessions: the next generation begins, and
 //!   what lies under the old one is invisible at once. It is removed afterwards in small steps
 //!   ([`Store::remove_step`]), which a start resumes.
-//! - No record is over [`MAX_RECORD_BYTES`]: sled puts large values into files that it never syncs.
+//! - No record is over [`MAX_RECORD_BYTES`], so that nothing that sled writes is so large that it goes
+//!   into one of the files that sled never syncs.
 //! - A store of another format is refused before sled touches it.
 
 mod format;
@@ -38,6 +39,11 @@ pub use self::record::MAX_RECORD_BYTES;
 
 /// Records of old generations removed in one step. Larger steps block other commits for longer.
 const REMOVED_PER_STEP: usize = 500;
+
+/// The size of sled's segments in bytes. sled puts a node of its index that takes more than a quarter of
+/// a segment into a file that it never syncs, and a node of the largest keys or records takes up to
+/// 140 KiB.
+const SEGMENT_BYTES: usize = 1024 * 1024;
 
 /// sled's cache in bytes. The vault is in memory anyway.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
@@ -130,7 +136,9 @@ impl Store {
         let mut generation = self.generation;
         for change in changes {
             match change {
-                Change::PutSession(key, session) => batch.insert(session_at(generation, key), encode_session(session)),
+                Change::PutSession(key, session) => {
+                    batch.insert(session_at(generation, key), encode_session(session).as_slice());
+                }
                 Change::RemoveSession(key) => batch.remove(session_at(generation, key)),
                 Change::SetActive(Some(key)) => batch.insert(active_at(generation), key.as_str()),
                 Change::SetActive(None) => batch.remove(active_at(generation)),
@@ -226,7 +234,8 @@ fn open_engine(path: &Path) -> Result<sled::Db, StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("lock", &file)(error)),
         _ => {}
     }
-    sled::Config::new().path(path).cache_capacity(CACHE_BYTES).open().map_err(|error| match error {
+    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).segment_size(SEGMENT_BYTES);
+    config.open().map_err(|error| match error {
         sled::Error::Corruption { .. } => {
             StoreError::Damaged { path: path.to_owned(), what: "its file `db` cannot be read".to_owned() }
         }

@@ -10,7 +10,8 @@
 //!
 //! - the active pointer names a session that is there, or none;
 //! - a key pair is *in use* exactly when a session names it, else *unused*;
-//! - the two indexes (by expiry, by key pair) list exactly the sessions that there are.
+//! - the indexes (sessions by expiry and by key pair, unused key pairs by age) list exactly what
+//!   there is.
 
 mod draft;
 mod expiry;
@@ -28,6 +29,7 @@ pub use self::draft::{Announcement, Change, Draft, MAX_ANNOUNCED};
 pub use self::expiry::WARNING_SECONDS;
 pub use self::key_pair::{KeyPair, KeyPairCorrupt};
 pub use self::mutation::{Mutation, NewKeyPair};
+pub use self::read::Signer;
 pub use self::token::{Login, MAX_CLAIM_BYTES, MAX_TOKEN_BYTES};
 
 /// Every session and key pair. Cheap to clone.
@@ -39,6 +41,8 @@ pub struct Vault {
     /// in one step.
     in_use: RedBlackTreeMapSync<PublicKey, Arc<KeyPair>>,
     unused: RedBlackTreeMapSync<PublicKey, Arc<KeyPair>>,
+    /// The unused key pairs, the oldest first.
+    unused_by_age: RedBlackTreeSetSync<(u64, PublicKey)>,
     /// The sessions in the order of their expiry.
     by_expiry: RedBlackTreeSetSync<ByExpiry>,
     /// The sessions of each key pair in the order of their expiry.
@@ -94,7 +98,7 @@ impl Vault {
             vault.in_use.insert_mut(*pair.public_key(), pair);
         }
         for pair in stored.unused {
-            vault.unused.insert_mut(*pair.public_key(), pair);
+            vault.insert_unused(pair);
         }
         if stored.active.as_ref().is_some_and(|key| !vault.sessions.contains_key(key)) {
             return Err(Inconsistent::DanglingPointer);
@@ -119,6 +123,20 @@ impl Vault {
         self.by_expiry.remove_mut(&(session.expiry, Some(key.clone())));
         self.by_key_pair.remove_mut(&(session.public_key, session.expiry, Some(key.clone())));
         Some(session)
+    }
+
+    /// Adds an unused key pair to the map and the index.
+    fn insert_unused(&mut self, pair: Arc<KeyPair>) {
+        self.unused_by_age.insert_mut((pair.created_at(), *pair.public_key()));
+        self.unused.insert_mut(*pair.public_key(), pair);
+    }
+
+    /// Takes an unused key pair out of the map and the index.
+    fn remove_unused(&mut self, key: &PublicKey) -> Option<Arc<KeyPair>> {
+        let pair = self.unused.get(key).cloned()?;
+        self.unused.remove_mut(key);
+        self.unused_by_age.remove_mut(&(pair.created_at(), *key));
+        Some(pair)
     }
 
     /// Whether a session names a key pair, expired or not.

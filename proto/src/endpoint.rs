@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The longest socket path in bytes: the kernel's `sun_path` has 108, one of them for the end.
-pub const MAX_SOCKET_PATH_BYTES: usize = 107;
+/// The longest socket path in bytes: the kernel's `sun_path` has 108 on Linux and 104 elsewhere, one of
+/// them for the end.
+pub const MAX_SOCKET_PATH_BYTES: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// The path of the vault's socket.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -68,7 +68,8 @@ codes! {
     InvalidRequest = "INVALID_REQUEST", -32600;
     /// The protocol has no such method.
     MethodNotFound = "METHOD_NOT_FOUND", -32601;
-    /// A parameter is missing, unknown, or not of its form; `data.field` names it.
+    /// A parameter is missing, unknown, or not of its form; `data.method` and, unless it is unknown,
+    /// `data.field` name it.
     InvalidParams = "INVALID_PARAMS", -32602;
     /// The daemon failed in a way that it should not; its log says more.
     InternalError = "INTERNAL_ERROR", -32603;

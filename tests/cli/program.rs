@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -44,6 +45,25 @@ fn the_first_command_starts_the_daemon_and_the_next_ones_find_it() {
     assert_eq!(first["pid"], second["pid"]);
     let log = fs::read_to_string(dir.path().join("data/keyfobd.log")).unwrap();
     assert!(log.contains("the vault is open"), "{log}");
+}
+
+#[test]
+fn without_any_setting_the_daemon_makes_the_default_places_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let keyfob = |args: &[&str]| {
+        let mut command = Command::new(programs().join("keyfob"));
+        command.env_clear().env("XDG_RUNTIME_DIR", dir.path()).env("HOME", dir.path());
+        // Empty is absent.
+        command.env("KEYFOB_SOCKET", "").args(args).output().unwrap()
+    };
+    let output = keyfob(&["status", "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let socket_dir = dir.path().join("keyfob");
+    assert_eq!(status["paths"]["socket"], socket_dir.join("keyfob.sock").to_str().unwrap());
+    assert!(status["paths"]["dataDir"].as_str().unwrap().starts_with(dir.path().to_str().unwrap()));
+    assert_eq!(fs::metadata(&socket_dir).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(keyfob(&["stop"]).status.success());
 }
 
 #[test]

@@ -157,7 +157,10 @@ pub(super) fn essence(method: &str, result: &Value) -> Vec<String> {
         "setActiveSession" => vec![text("sessionKey")],
         "clearUnusedKeyPairs" => {
             let keys = result["deletedPublicKeys"].as_array().unwrap();
-            keys.iter().map(|key| key.as_str().unwrap().to_owned()).collect()
+            let mut keys: Vec<String> = keys.iter().map(|key| key.as_str().unwrap().to_owned()).collect();
+            // The oldest come first; the model knows them by name.
+            keys.sort();
+            keys
         }
         _ => panic!("the model does not know {method}"),
     }

@@ -1,7 +1,8 @@
 //! Starting, stopping, and getting out of each other's way.
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use keyfob_tests::{DaemonProcess, programs};
@@ -129,4 +130,58 @@ fn everything_is_private_to_the_user() {
             }
         }
     }
+}
+
+#[test]
+fn another_user_is_refused_unless_allowed() {
+    const NOBODY: u32 = 65_534;
+    if !is_root() {
+        return;
+    }
+    for (flags, expected) in [
+        (&[][..], "Permission denied"),
+        (&["--allow-uid", "65534"], "\"health\":\"ok\""),
+        (&["--allow-uid", "65533"], "ACCESS_DENIED"),
+    ] {
+        let dir = directory();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let program = dir.path().join("keyfob");
+        fs::copy(programs().join("keyfob"), &program).unwrap();
+        let mut command = DaemonProcess::command(dir.path());
+        command.args(flags);
+        let _daemon = DaemonProcess::spawn(command, dir.path()).unwrap();
+        let socket = dir.path().join("keyfob.sock");
+        let output = Command::new(program)
+            .args(["--no-start", "--json", "status", "--socket"])
+            .arg(socket)
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .output()
+            .unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(said.contains(expected), "{flags:?}: {said}");
+    }
+}
+
+/// Only root can become somebody else.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+#[test]
+fn a_reader_of_the_one_line_is_not_kept_waiting_for_more() {
+    let dir = directory();
+    let daemon = DaemonProcess::command(dir.path());
+    // A shell waits for the end of what it substitutes.
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg("said=$(\"$0\" \"$@\" & ) && printf %s \"$said\"")
+        .arg(daemon.get_program())
+        .args(daemon.get_args())
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("listening"), "{output:?}");
+    let mut client = keyfob_tests::RawClient::connect(&dir.path().join("keyfob.sock"));
+    client.call("shutdown", json!({}));
+    assert_eq!(client.read_line(), None);
 }

@@ -13,8 +13,7 @@ impl Active {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let active = session.connect()?.get_active_session_key(GetActiveSessionKey {})?;
         match &active.session_key {
-            None if !session.output.json => session.output.note("no session is active"),
-            None => session.output.print(&active, ""),
+            None => session.output.nothing("no session is active", &active),
             // To the letter: this is for scripts.
             Some(key) => session.output.print(&active, key),
         }

@@ -101,12 +101,13 @@ impl List {
             page = client.list_api_key_pairs(ListApiKeyPairs { after: page.next, limit: None })?;
             pairs.append(&mut page.key_pairs);
         }
-        if pairs.is_empty() && !session.output.json {
-            return session.output.note("no key pairs; `keyfob key new` creates one");
+        let object = json!({ "keyPairs": pairs });
+        if pairs.is_empty() {
+            return session.output.nothing("no key pairs; `keyfob key new` creates one", &object);
         }
         let mut lines = vec![session.output.styled(HEADING, format!("{:66}  SESSIONS", "KEY PAIR"))];
         lines.extend(pairs.iter().map(|pair| format!("{}  {}", pair.public_key, sessions(pair))));
-        session.output.print(&json!({ "keyPairs": pairs }), lines.join("\n"))
+        session.output.print(&object, lines.join("\n"))
     }
 }
 

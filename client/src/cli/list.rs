@@ -31,8 +31,8 @@ impl List {
             })
             .collect();
         let object = json!({ "sessions": entries, "activeSessionKey": page.active_session_key });
-        if sessions.is_empty() && !session.output.json {
-            return session.output.note("no sessions; `keyfob store` stores one");
+        if sessions.is_empty() {
+            return session.output.nothing("no sessions; `keyfob store` stores one", &object);
         }
         let text = table(session, &sessions, page.active_session_key.as_ref());
         session.output.print(&object, text)

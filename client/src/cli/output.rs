@@ -36,6 +36,11 @@ impl Output<'_, '_> {
         Ok(())
     }
 
+    /// Prints a result that is empty: the object as JSON; to people it is said why there is no data.
+    pub(super) fn nothing(&mut self, text: impl Display, object: &impl Serialize) -> Result<(), Failure> {
+        if self.json { self.print(object, "") } else { self.note(text) }
+    }
+
     /// Says why the command failed.
     pub(super) fn failure(&mut self, failure: &Failure) -> Exit {
         let exit = failure.exit();

@@ -22,7 +22,7 @@ struct Signer {
 /// The body is read from stdin or a file, to the last byte. The output is a header line that curl
 /// takes as it is.
 ///
-/// Example: curl -H "$(keyfob stamp --file body.json)" --data @body.json URL
+/// Example: curl -H "$(keyfob stamp --file body.json)" --data-binary @body.json URL
 #[derive(Debug, Args)]
 pub(super) struct Stamp {
     #[command(flatten)]

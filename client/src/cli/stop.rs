@@ -1,5 +1,5 @@
 use clap::Args;
-use keyfob_proto::Shutdown;
+use keyfob_proto::{Shutdown, ShutdownBegun};
 
 use super::{Failure, Session};
 use crate::{Error, blocking};
@@ -14,9 +14,7 @@ impl Stop {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         // Never start a daemon in order to stop it.
         let mut client = match blocking::Client::connect(&session.launch()?.endpoint) {
-            Err(Error::Unreachable { .. }) if !session.output.json => {
-                return session.output.note("no daemon is running");
-            }
+            Err(Error::Unreachable { .. }) => return session.output.nothing("no daemon is running", &ShutdownBegun {}),
             client => client?,
         };
         let begun = client.shutdown(Shutdown {})?;

@@ -39,11 +39,6 @@ impl Tour {
         let mut guide = Guide { session, wire: self.wire.then(Wire::default) };
 
         let mut wallet = guide.connect(&launch, "wallet")?;
-        guide.say(
-            "A daemon on a throw-away vault",
-            &format!("listening on {}", launch.endpoint.path().display()),
-            &json!({}),
-        )?;
         let walked = guide.walk(&mut wallet, &launch);
         // Whatever happened on the way: no daemon and no file of the tour stays behind.
         wallet.shutdown(Shutdown {})?;
@@ -64,6 +59,8 @@ type Wire = Arc<Mutex<Vec<String>>>;
 
 impl Guide<'_, '_, '_> {
     fn walk(&mut self, wallet: &mut blocking::Client, launch: &Launch) -> Result<(), Failure> {
+        let listening = format!("listening on {}", launch.endpoint.path().display());
+        self.say("A daemon on a throw-away vault", &listening, &json!({}))?;
         let mut agent = self.connect(launch, "agent")?;
         let wallet_key = self.log_in(wallet, "wallet")?;
         self.log_in(&mut agent, "agent")?;

@@ -47,7 +47,12 @@ fn create(data_dir: &Path, store: &Path) -> Result<(), StoreError> {
         sync(path)?;
     }
     fs::rename(&unfinished, store).map_err(io_error("rename", &unfinished))?;
-    sync(data_dir)
+    sync(data_dir)?;
+    // The data directory itself may be new too. Where its parent is not ours to open, it is not.
+    match data_dir.parent() {
+        Some(parent) if File::open(parent).is_ok() => sync(parent),
+        _ => Ok(()),
+    }
 }
 
 fn sync(path: &Path) -> Result<(), StoreError> {

@@ -31,7 +31,7 @@ struct KeyPairRecord<'a> {
     private_key: Cow<'a, [u8; KeyPair::PRIVATE_BYTES]>,
 }
 
-pub(super) fn encode_session(session: &Session) -> Vec<u8> {
+pub(super) fn encode_session(session: &Session) -> Zeroizing<Vec<u8>> {
     let record = SessionRecord {
         token: session.token.expose(),
         expiry: session.expiry,
@@ -63,7 +63,7 @@ pub(super) fn decode_session(bytes: &[u8]) -> Result<Session, &'static str> {
 
 pub(super) fn encode_key_pair(pair: &KeyPair) -> Zeroizing<Vec<u8>> {
     let record = KeyPairRecord { created_at: pair.created_at(), private_key: Cow::Borrowed(pair.private_key()) };
-    Zeroizing::new(encode(&record))
+    encode(&record)
 }
 
 pub(super) fn decode_key_pair(public_key: PublicKey, bytes: &[u8]) -> Result<KeyPair, &'static str> {
@@ -71,8 +71,11 @@ pub(super) fn decode_key_pair(public_key: PublicKey, bytes: &[u8]) -> Result<Key
     Ok(KeyPair::restore(public_key, record.created_at, Zeroizing::new(record.private_key.into_owned())))
 }
 
-fn encode(record: &impl Serialize) -> Vec<u8> {
-    postcard::to_stdvec(record).expect("a record is plain data, and a Vec takes all")
+fn encode(record: &impl Serialize) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(vec![0; MAX_RECORD_BYTES]);
+    let length = postcard::to_slice(record, &mut bytes).expect("a record is plain data of a bounded size").len();
+    bytes.truncate(length);
+    bytes
 }
 
 /// A record, if the bytes are one to the last.

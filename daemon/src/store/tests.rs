@@ -1,10 +1,8 @@
-use std::sync::Arc;
-
-use keyfob_proto::{ClearAllSessions, DeleteApiKeyPair, GetAllSessions, ListApiKeyPairs, Secret, Session};
+use keyfob_proto::{ClearAllSessions, DeleteApiKeyPair, GetAllSessions, ListApiKeyPairs, Secret};
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::vault::{Draft, KeyPair, Login, MAX_TOKEN_BYTES, Mutation, NewKeyPair, Vault};
+use crate::vault::{Draft, KeyPair, Login, MAX_CLAIM_BYTES, MAX_TOKEN_BYTES, Mutation, NewKeyPair, Vault};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -52,9 +50,9 @@ fn contents(vault: &Vault) -> String {
     format!("{sessions:?} {:?}", vault.list_api_key_pairs(&ListApiKeyPairs::default(), NOW))
 }
 
-fn session(pair: &KeyPair, token_bytes: usize) -> Login {
+fn session(pair: &KeyPair, token_bytes: usize, scope: &str) -> Login {
     let claims = format!(
-        r#"{{"exp":4102444800,"public_key":"{}","session_type":"T","user_id":"u","organization_id":"o","scope":"s"}}"#,
+        r#"{{"exp":4102444800,"public_key":"{}","session_type":"T","user_id":"u","organization_id":"o","scope":"{scope}"}}"#,
         pair.public_key()
     );
     let token = format!("h.{}.", data_encoding::BASE64URL_NOPAD.encode(claims.as_bytes()));
@@ -76,7 +74,7 @@ fn pair() -> KeyPair {
 fn what_was_committed_is_there_after_reopening() {
     let mut disk = Disk::new();
     let (a, b) = (pair(), pair());
-    let (login_a, login_b) = (session(&a, 0), session(&b, 0));
+    let (login_a, login_b) = (session(&a, 0, "s"), session(&b, 0, "s"));
     let unused = disk.apply(NewKeyPair(pair())).public_key;
     disk.apply(NewKeyPair(a));
     disk.reopen();
@@ -97,7 +95,7 @@ fn clear_all_is_durable_at_once_and_its_records_go_later() {
     let mut disk = Disk::new();
     let kept = disk.apply(NewKeyPair(pair())).public_key;
     let used = pair();
-    let login = session(&used, 0);
+    let login = session(&used, 0, "s");
     disk.apply(NewKeyPair(used));
     for n in 0..(REMOVED_PER_STEP + 10) {
         disk.apply(named(&n.to_string(), &login));
@@ -122,7 +120,7 @@ fn clear_all_is_durable_at_once_and_its_records_go_later() {
 #[test]
 fn a_group_with_a_clear_all_in_its_middle_keeps_what_comes_after() {
     let mut disk = Disk::new();
-    let login = session(&pair(), 0);
+    let login = session(&pair(), 0, "s");
     let (store, vault) = disk.open.as_mut().unwrap();
     let mut draft = Draft::new(vault.clone(), NOW);
     named("before", &login).apply(&mut draft).unwrap();
@@ -135,15 +133,26 @@ fn a_group_with_a_clear_all_in_its_middle_keeps_what_comes_after() {
 }
 
 #[test]
-fn the_largest_records_stay_out_of_sleds_unsynced_blobs() {
+fn the_largest_records_and_names_stay_out_of_sleds_unsynced_blobs() {
     let mut disk = Disk::new();
-    let login = session(&pair(), MAX_TOKEN_BYTES);
-    let largest: Arc<Session> = Arc::new(disk.apply(named(&"k".repeat(512), &login)).session);
-    assert!(encode_session(&largest).len() <= MAX_RECORD_BYTES);
-    for n in 0..50 {
-        disk.apply(named(&format!("{n:0>512}"), &login));
+    let largest = session(&pair(), MAX_TOKEN_BYTES, &"s".repeat(MAX_CLAIM_BYTES - 3));
+    let stored = disk.apply(named(&"k".repeat(512), &largest)).session;
+    let size = encode_session(&stored).len();
+    assert!((MAX_RECORD_BYTES - 600..=MAX_RECORD_BYTES).contains(&size), "{size}");
+    // Names that differ at their ends only make the largest nodes of the index.
+    let small = session(&pair(), 0, "");
+    let (store, vault) = disk.open.as_mut().unwrap();
+    for group in 0..25 {
+        let mut draft = Draft::new(vault.clone(), NOW);
+        for n in 0..100 {
+            let login = if n % 4 == 0 { &largest } else { &small };
+            named(&format!("{:k>512}", group * 100 + n), login).apply(&mut draft).unwrap();
+        }
+        store.commit(draft.changes()).unwrap();
+        (*vault, _) = draft.finish();
     }
     disk.reopen();
+    assert_eq!(disk.open.as_ref().unwrap().1.session_count(), 2501);
     let blobs = fs::read_dir(disk.dir.path().join("store/blobs")).unwrap().count();
     assert_eq!(blobs, 0);
 }
@@ -204,7 +213,7 @@ fn a_first_start_that_was_cut_short_is_begun_anew() {
 #[test]
 fn records_that_are_cut_or_too_long_are_damage() {
     let mut disk = Disk::new();
-    disk.apply(session(&pair(), 0));
+    disk.apply(session(&pair(), 0, "s"));
     let record = |store: &Store| store.db.scan_prefix(generation_prefix(0)).nth(1).unwrap().unwrap();
     let (key, good) = record(disk.store());
     for bad in [&good[..good.len() - 1], &[&good[..], b"x"].concat(), b""] {
@@ -212,7 +221,7 @@ fn records_that_are_cut_or_too_long_are_damage() {
         disk.open = None;
         assert!(matches!(Store::open(disk.dir.path()), Err(StoreError::Damaged { .. })));
         // Put it back by hand: the store does not open.
-        let db = sled::open(disk.dir.path().join("store")).unwrap();
+        let db = open_engine(&disk.dir.path().join("store")).unwrap();
         db.insert(&key, &good).unwrap();
         drop(db);
         disk.reopen();

@@ -109,8 +109,7 @@ impl Draft {
         let replaced = self.vault.remove_session(key);
         self.vault.insert_session(key.clone(), Arc::clone(session));
         self.changes.push(Change::PutSession(key.clone(), Arc::clone(session)));
-        if let Some(pair) = self.vault.unused.get(&session.public_key).cloned() {
-            self.remove_unused(session.public_key);
+        if let Some(pair) = self.remove_unused(session.public_key) {
             self.put_key_pair(pair);
         }
         if let Some(old) = &replaced {
@@ -157,8 +156,8 @@ impl Draft {
                 self.announce(EventKind::ActiveSessionChanged { session_key: None });
             }
         }
-        let Vault { unused, warned_until, .. } = std::mem::take(&mut self.vault);
-        self.vault = Vault { unused, warned_until, ..Vault::default() };
+        let Vault { unused, unused_by_age, warned_until, .. } = std::mem::take(&mut self.vault);
+        self.vault = Vault { unused, unused_by_age, warned_until, ..Vault::default() };
     }
 
     pub(super) fn set_warned_until(&mut self, expiry: u64) {
@@ -173,13 +172,15 @@ impl Draft {
             self.vault.in_use.insert_mut(key, pair);
         } else {
             self.changes.push(Change::PutUnused(Arc::clone(&pair)));
-            self.vault.unused.insert_mut(key, pair);
+            self.vault.insert_unused(pair);
         }
     }
 
-    pub(super) fn remove_unused(&mut self, key: PublicKey) {
-        self.vault.unused.remove_mut(&key);
+    /// Removes an unused key pair, if it is one.
+    pub(super) fn remove_unused(&mut self, key: PublicKey) -> Option<Arc<KeyPair>> {
+        let removed = self.vault.remove_unused(&key)?;
         self.changes.push(Change::RemoveUnused(key));
+        Some(removed)
     }
 
     /// Deletes a key pair that a session named until now, unless another still does.

@@ -3,7 +3,7 @@
 //! A session past its expiry is not served even while it is still here (see the reads); removing it
 //! is a matter of tidiness, so it is done in steps.
 
-use keyfob_proto::{ClearReason, EventKind, PublicKey, SessionKey};
+use keyfob_proto::{ClearReason, EventKind, SessionKey};
 
 use super::draft::{Draft, MAX_ANNOUNCED};
 use super::{ByExpiry, Vault};
@@ -29,6 +29,12 @@ impl Vault {
             .filter_map(|(expiry, key)| Some((*expiry, key.as_ref()?)))
     }
 
+    /// Whether there is a session that has expired and was not swept yet.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.by_expiry.first().is_some_and(|(expiry, _)| *expiry <= now.secs())
+    }
+
     /// Whether there is a session that has not expired.
     pub(super) fn has_sessions(&self, now: Timestamp) -> bool {
         self.by_expiry.last().is_some_and(|(expiry, _)| *expiry > now.secs())
@@ -48,16 +54,6 @@ impl Draft {
             };
         }
         self.warn(now + WARNING_SECONDS);
-    }
-
-    /// Clears the expired sessions of one key pair, which goes with the last of them. A rule that
-    /// takes in the key pair, or a session that names it, must not find one that is due to go.
-    pub(super) fn pass_time_of(&mut self, key: &PublicKey) {
-        let expired = (*key, 0, None)..(*key, self.now().secs() + 1, None);
-        let expired: Vec<_> = self.vault().by_key_pair.range(expired).filter_map(|(_, _, key)| key.clone()).collect();
-        for key in expired {
-            self.remove_session(&key, ClearReason::Expired);
-        }
     }
 
     /// Announces the sessions that expire up to the second `until` and have not had their warning.

@@ -112,7 +112,7 @@ impl KeyPair {
     fn signature(&self, payload: &[u8]) -> Result<Signature, Fault> {
         let corrupt = |error: KeyPairCorrupt| {
             let message = format!("{error}: clear its sessions and log in again");
-            Fault::new(Code::StorageError, message).on_key_pair(self.public_key)
+            Fault::new(Code::InternalError, message).on_key_pair(self.public_key)
         };
         // RFC 6979, SHA-256, no low-S normalisation: as the SDK does.
         Ok(self.signing_key().map_err(corrupt)?.sign(payload))
@@ -122,7 +122,7 @@ impl KeyPair {
     ///
     /// # Errors
     ///
-    /// `STORAGE_ERROR` when the stored halves do not match.
+    /// `INTERNAL_ERROR` when the stored halves do not match.
     pub fn sign(&self, payload: &[u8], format: SignatureFormat) -> Result<Signed, Fault> {
         let signature = self.signature(payload)?;
         let signature = match format {
@@ -136,7 +136,7 @@ impl KeyPair {
     ///
     /// # Errors
     ///
-    /// `STORAGE_ERROR` when the stored halves do not match.
+    /// `INTERNAL_ERROR` when the stored halves do not match.
     pub fn stamp(&self, payload: &[u8]) -> Result<Stamped, Fault> {
         let Signed { signature, public_key } = self.sign(payload, SignatureFormat::Der)?;
         let stamp = format!(
@@ -232,7 +232,7 @@ mod tests {
         let pair = import(PUBLIC, PRIVATE).unwrap();
         let other = KeyPair::generate(NOW).unwrap();
         let corrupt = KeyPair::restore(*other.public_key(), 0, Zeroizing::new(*pair.private_key()));
-        assert_eq!(corrupt.sign(b"", SignatureFormat::Der).unwrap_err().data.code, Code::StorageError);
+        assert_eq!(corrupt.sign(b"", SignatureFormat::Der).unwrap_err().data.code, Code::InternalError);
     }
 
     #[test]

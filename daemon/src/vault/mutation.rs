@@ -65,7 +65,6 @@ impl Mutation for Login {
     fn apply(self, draft: &mut Draft) -> Result<SessionStored, Fault> {
         let session_key = self.session_key.clone();
         let session = self.into_session(draft.now())?;
-        draft.pass_time_of(&session.public_key);
         let replaced = draft.put_session(&session_key, &session);
         draft.set_active(Some(session_key.clone()));
         Ok(SessionStored { session_key, session: Session::clone(&session), replaced })
@@ -94,7 +93,6 @@ impl Mutation for NewKeyPair {
 
     fn apply(self, draft: &mut Draft) -> Result<ApiKeyPairCreated, Fault> {
         let public_key = *self.0.public_key();
-        draft.pass_time_of(&public_key);
         if draft.vault().key_pair(&public_key, draft.now()).is_none() {
             draft.put_key_pair(Arc::new(self.0));
         }
@@ -125,10 +123,9 @@ impl Mutation for ClearUnusedKeyPairs {
     fn apply(self, draft: &mut Draft) -> Result<UnusedKeyPairsCleared, Fault> {
         let min_age = self.min_age_seconds.unwrap_or(Self::PENDING_SECONDS);
         let now = draft.now();
-        let is_due = |pair: &&Arc<KeyPair>| now.since(Timestamp::from_secs(pair.created_at())).as_secs() >= min_age;
-        let mut due = draft.vault().unused.values().filter(is_due);
-        let deleted_public_keys: Vec<PublicKey> =
-            due.by_ref().take(Self::MAX_DELETED).map(|pair| *pair.public_key()).collect();
+        let is_due = |(created_at, _): &&(u64, _)| now.since(Timestamp::from_secs(*created_at)).as_secs() >= min_age;
+        let mut due = draft.vault().unused_by_age.iter().take_while(is_due).map(|(_, key)| *key);
+        let deleted_public_keys: Vec<PublicKey> = due.by_ref().take(Self::MAX_DELETED).collect();
         let more = due.next().is_some();
         for key in &deleted_public_keys {
             draft.remove_unused(*key);

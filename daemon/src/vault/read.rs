@@ -120,32 +120,31 @@ impl Vault {
         ApiKeyPairEntry { public_key, created_at: pair.created_at(), session_keys, session_count }
     }
 
-    /// The key pair that signs for a call: the one it names, or that of the session it names, or
-    /// that of the active session. The key pair of sessions that have all expired never signs.
+    /// The key pair that signs. That of sessions which have all expired never does.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`; `NO_SESSION_FOUND` when nothing is named and no session is active;
-    /// `INVALID_PARAMS` when both are named.
-    pub fn signer(
-        &self,
-        key_pair: Option<&PublicKey>,
-        session: Option<&SessionKey>,
-        now: Timestamp,
-    ) -> Result<&Arc<KeyPair>, Fault> {
-        let session_key = match (key_pair, session) {
-            (Some(_), Some(_)) => {
-                return Err(Fault::new(Code::InvalidParams, "name `publicKey` or `sessionKey`, not both"));
-            }
-            (Some(key), None) => {
-                return self.key_pair(key, now).ok_or_else(|| no_key_pair(key));
-            }
-            (None, Some(key)) => key,
-            (None, None) => self.active(now).ok_or_else(none_active)?,
+    /// `NOT_FOUND`; `NO_SESSION_FOUND` for [`Signer::Active`] when no session is.
+    pub fn signer(&self, signer: Signer<'_>, now: Timestamp) -> Result<&Arc<KeyPair>, Fault> {
+        let session_key = match signer {
+            Signer::KeyPair(key) => return self.key_pair(key, now).ok_or_else(|| no_key_pair(key)),
+            Signer::Session(key) => key,
+            Signer::Active => self.active(now).ok_or_else(none_active)?,
         };
         let session = self.session(session_key, now).ok_or_else(|| no_session(session_key))?;
         self.in_use.get(&session.public_key).ok_or_else(|| no_key_pair(&session.public_key).on_session(session_key))
     }
+}
+
+/// Who is to sign.
+#[derive(Clone, Copy, Debug)]
+pub enum Signer<'a> {
+    /// This key pair.
+    KeyPair(&'a PublicKey),
+    /// The key pair of this session.
+    Session(&'a SessionKey),
+    /// The key pair of the active session.
+    Active,
 }
 
 fn is_live(session: &Session, now: Timestamp) -> bool {
