@@ -7,6 +7,7 @@
 //! | key | value |
 //! | --- | --- |
 //! | `n` | the current generation, 8 bytes big-endian |
+//! | `c` | the number of commits, 8 bytes big-endian |
 //! | `u` + public key | an unused key pair |
 //! | `g` + generation + `a` | the active session key |
 //! | `g` + generation + `s` + session key | a session |
@@ -21,10 +22,13 @@
 //!   ([`Store::remove_step`]), which a start resumes.
 //! - No record is over [`MAX_RECORD_BYTES`], so that nothing that sled writes is so large that it goes
 //!   into one of the files that sled never syncs.
-//! - A store of another format is refused before sled touches it.
+//! - What is read at a start is on the disk before anybody sees it.
+//! - A store of another format is refused before sled touches it, and one that has lost commits since it
+//!   was last opened or closed is refused too.
 
 mod format;
 mod record;
+mod watermark;
 
 use std::fs::{self, File};
 use std::io;
@@ -54,7 +58,10 @@ pub struct Store {
     db: sled::Db,
     /// A handle of our own on sled's file, for `fdatasync`.
     file: File,
+    path: PathBuf,
     generation: u64,
+    /// How many commits the store holds.
+    commits: u64,
     /// Where the removal of old generations goes on; `None` when there is nothing to remove.
     removal: Option<Vec<u8>>,
     /// Clear-alls whose records are not removed yet.
@@ -112,16 +119,24 @@ impl Store {
         let db = open_engine(&path)?;
         let file = File::open(path.join("db")).map_err(io_error("open", &path.join("db")))?;
         let damaged = |what: String| StoreError::Damaged { path: path.clone(), what };
-        let generation = match db.get(GENERATION)? {
-            Some(bytes) => u64::from_be_bytes(bytes.as_ref().try_into().map_err(|_| damaged("the generation".into()))?),
-            None => 0,
+        let number = |key: &[u8]| match db.get(key)? {
+            Some(bytes) => Ok(u64::from_be_bytes(bytes.as_ref().try_into().map_err(|_| damaged("a number".into()))?)),
+            None => Ok::<u64, StoreError>(0),
         };
-        let mut store = Self { db, file, generation, removal: None, pending_removals: 0 };
+        let (generation, commits) = (number(GENERATION)?, number(COMMITS)?);
+        let noted = watermark::read(&path).map_err(io_error("read the number of commits in", &path))?;
+        if commits < noted {
+            return Err(damaged(format!("it held {noted} changes and {commits} of them are left")));
+        }
+        let mut store = Self { db, file, path: path.clone(), generation, commits, removal: None, pending_removals: 0 };
         let stored = store.read_all().map_err(|error| match error {
             ReadError::Engine(error) => StoreError::Engine(error),
             ReadError::Record(what) => damaged(what.to_owned()),
         })?;
         store.find_old_generations()?;
+        // A killed daemon may have left changes in the system's cache that nobody was told of yet.
+        store.sync()?;
+        watermark::write(&path, commits).map_err(io_error("note the number of commits in", &path))?;
         Ok((store, stored))
     }
 
@@ -154,15 +169,22 @@ impl Store {
                 }
             }
         }
+        batch.insert(COMMITS, &(self.commits + 1).to_be_bytes());
         self.db.apply_batch(batch)?;
-        self.db.flush()?;
-        self.file.sync_data().map_err(|error| StoreError::Engine(error.into()))?;
+        self.sync()?;
+        self.commits += 1;
         if generation > self.generation {
             self.pending_removals += generation - self.generation;
             self.generation = generation;
             self.removal = Some(vec![b'g']);
         }
         Ok(())
+    }
+
+    /// Brings everything that was written to the disk.
+    fn sync(&self) -> Result<(), StoreError> {
+        self.db.flush()?;
+        self.file.sync_data().map_err(|error| StoreError::Engine(error.into()))
     }
 
     /// Clear-alls whose records are still to be removed.
@@ -226,6 +248,15 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    fn drop(&mut self) {
+        // All of these commits are on the disk. Without the note the next start checks against the last.
+        if let Err(error) = watermark::write(&self.path, self.commits) {
+            tracing::warn!(%error, "the number of commits is not noted");
+        }
+    }
+}
+
 fn open_engine(path: &Path) -> Result<sled::Db, StoreError> {
     // sled locks its file, and its threads may keep it for a moment after the last handle is
     // dropped. No other daemon is here, so that moment is all there is to wait for.
@@ -261,6 +292,7 @@ impl From<&'static str> for ReadError {
 }
 
 const GENERATION: &[u8] = b"n";
+const COMMITS: &[u8] = b"c";
 
 fn unused_at(key: &PublicKey) -> Vec<u8> {
     [b"u", key.as_bytes().as_slice()].concat()

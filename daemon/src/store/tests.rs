@@ -230,3 +230,49 @@ fn records_that_are_cut_or_too_long_are_damage() {
         disk.reopen();
     }
 }
+
+#[test]
+fn a_flipped_byte_is_never_taken_for_an_empty_vault() {
+    let mut disk = Disk::new();
+    let login = session(&pair(), 0, "s");
+    for n in 0..100 {
+        disk.apply(named(&n.to_string(), &login));
+    }
+    disk.reopen();
+    let before = contents(&disk.open.take().unwrap().1);
+    let path = disk.dir.path().join("store/db");
+    let whole = fs::read(&path).unwrap();
+    let (mut refused, mut unharmed) = (0, 0);
+    for at in (0..whole.len()).step_by(whole.len() / 60) {
+        let copy = tempfile::tempdir().unwrap();
+        copy_dir(disk.dir.path(), copy.path());
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(copy.path().join("store/db"), bytes).unwrap();
+        match Store::open(copy.path()) {
+            Ok((_, stored)) => {
+                let vault = Vault::restore(stored).unwrap();
+                assert_eq!(contents(&vault), before, "byte {at}: it opens, so nothing is missing");
+                unharmed += 1;
+            }
+            Err(error) => {
+                assert!(matches!(error, StoreError::Damaged { .. }), "byte {at}: {error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0 && unharmed > 0, "{refused} refused, {unharmed} unharmed");
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir(&target).unwrap();
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
