@@ -9,9 +9,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use keyfob_proto::{By, Code, Fault};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
 
 use crate::clock::{Clock, Timestamp};
 use crate::events::EventLog;
@@ -21,8 +23,12 @@ use crate::vault::{Draft, Mutation, Vault};
 /// The most mutations of one commit.
 const GROUP: usize = 512;
 
-/// While mutations never cease to wait, old records are still removed: a step after so many groups.
-const GROUPS_PER_REMOVAL: u32 = 16;
+/// How long the removal of old records, or of a large vault from memory, rests after each step, so that
+/// it leaves the machine to others.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(2);
+
+/// Sessions of a large old vault that are dropped from memory in one step.
+const DROPPED_PER_STEP: usize = 200;
 
 /// The most mutations that wait for the actor; whoever sends more waits.
 const QUEUE: usize = 1024;
@@ -145,25 +151,24 @@ impl Actor {
     /// they submitted is answered. Needs a runtime with more than one thread: it blocks on the disk.
     pub async fn run(mut self) {
         let mut group = Vec::with_capacity(GROUP);
-        let mut groups_since_removal = 0;
+        let mut next_removal = Instant::now();
         loop {
             let due = if self.published.has_failed() { None } else { self.vault.borrow().next_due() };
             let clock = self.clock.clone();
             tokio::select! {
                 biased;
+                // First, or it would never have its turn while mutations never cease to wait.
+                () = sleep_until(next_removal), if self.has_removals() => {
+                    self.remove_step();
+                    next_removal = Instant::now() + REMOVAL_PAUSE;
+                }
                 received = self.queue.recv_many(&mut group, GROUP) => {
                     if received == 0 {
                         return;
                     }
                     self.serve(group.drain(..));
-                    groups_since_removal += 1;
-                    if groups_since_removal >= GROUPS_PER_REMOVAL && self.has_removals() {
-                        groups_since_removal = 0;
-                        self.remove_step();
-                    }
                 }
                 () = clock.reached(due.unwrap_or_default()), if due.is_some() => self.serve(std::iter::empty()),
-                () = std::future::ready(()), if self.has_removals() => self.remove_step(),
             }
         }
     }
@@ -233,14 +238,13 @@ impl Actor {
         draft
     }
 
-    /// Shows everybody the new vault and says what happened, and gives the old one's memory back where
-    /// that takes no time from anyone.
+    /// Shows everybody the new vault and says what happened.
     fn publish(&mut self, draft: Draft) {
         let (vault, announcements) = draft.finish();
         let sessions = vault.session_count();
         let old = self.vault.send_replace(Arc::new(vault));
         if old.session_count() > sessions + GROUP {
-            tokio::task::spawn_blocking(move || drop(old));
+            tokio::spawn(drop_in_steps(old));
         }
         self.published.events.publish(announcements);
     }
@@ -255,6 +259,15 @@ impl Actor {
     fn fail(&self, error: &StoreError) {
         tracing::error!(%error, "the disk failed: every mutation is refused from now on");
         self.published.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Gives the memory of a large vault back a little at a time. All at once it would keep the allocator
+/// from everybody else: reads were seen to wait 40 ms.
+async fn drop_in_steps(old: Arc<Vault>) {
+    let mut old = Arc::unwrap_or_clone(old);
+    while old.shed(DROPPED_PER_STEP) {
+        tokio::time::sleep(REMOVAL_PAUSE).await;
     }
 }
 

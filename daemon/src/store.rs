@@ -41,8 +41,9 @@ use crate::vault::{Change, Stored};
 
 pub use self::record::MAX_RECORD_BYTES;
 
-/// Records of old generations removed in one step. Larger steps block other commits for longer.
-const REMOVED_PER_STEP: usize = 500;
+/// Records of old generations removed in one step. Larger steps keep commits, and the processor, for
+/// longer.
+const REMOVED_PER_STEP: usize = 50;
 
 /// The size of sled's segments in bytes. sled puts a node of its index that takes more than a quarter of
 /// a segment into a file that it never syncs, and a node of the largest keys or records takes up to

@@ -125,6 +125,18 @@ impl Vault {
         Some(session)
     }
 
+    /// Drops up to `count` sessions, and their key pairs, of a vault that nobody looks at any more. Answers
+    /// whether there are sessions left.
+    pub(crate) fn shed(&mut self, count: usize) -> bool {
+        let keys: Vec<SessionKey> = self.sessions.keys().take(count).cloned().collect();
+        for key in keys {
+            if let Some(session) = self.remove_session(&key) {
+                self.in_use.remove_mut(&session.public_key);
+            }
+        }
+        !self.sessions.is_empty()
+    }
+
     /// Adds an unused key pair to the map and the index.
     fn insert_unused(&mut self, pair: Arc<KeyPair>) {
         self.unused_by_age.insert_mut((pair.created_at(), *pair.public_key()));

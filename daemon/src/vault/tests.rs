@@ -532,3 +532,18 @@ fn time_is_finer_than_seconds_and_expiry_is_not() {
     hand.advance(Duration::from_millis(1));
     assert!(bench.vault.session(&key("a"), clock.now()).is_none());
 }
+
+#[test]
+fn an_old_vault_is_dropped_in_steps_and_the_next_one_keeps_what_it_has() {
+    let mut bench = Bench::new();
+    let unused = bench.create_key_pair();
+    for n in 0..10 {
+        bench.log_in(&n.to_string(), 1000);
+    }
+    let mut old = bench.vault.clone();
+    bench.apply(ClearAllSessions {}).unwrap();
+    assert!(old.shed(4) && old.shed(4));
+    assert_eq!((old.session_count(), old.in_use_count()), (2, 2));
+    assert!(!old.shed(4));
+    assert!(bench.holds(&unused));
+}
