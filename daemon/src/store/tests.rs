@@ -1,3 +1,5 @@
+//! The store alone: what was committed is there, and damage is refused.
+
 use keyfob_proto::{ClearAllSessions, DeleteApiKeyPair, GetAllSessions, ListApiKeyPairs, Secret};
 
 use super::*;
