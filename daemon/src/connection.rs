@@ -308,3 +308,6 @@ async fn next_event(subscription: &mut Option<Subscription>) -> Wake {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

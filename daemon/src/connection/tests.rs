@@ -1,0 +1,48 @@
+//! A connection whose time passes as soon as there is nothing else to do.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use interprocess::local_socket::prelude::*;
+use interprocess::local_socket::traits::tokio::Listener as _;
+use interprocess::local_socket::{GenericFilePath, ListenerOptions};
+use keyfob_proto::Endpoint;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::actor::Actor;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::Store;
+use crate::vault::Vault;
+
+/// Serves a client that has sent `sent` and is silent from then on; answers what it got until the end.
+async fn served(sent: &[u8]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let (_actor, handle, published) = Actor::new(store, Vault::default(), Clock::system());
+    let endpoint = Endpoint::named(&path).unwrap();
+    let data_dir = dir.path().to_owned();
+    let config = Config { endpoint, data_dir, allow_uids: Vec::new(), clock: Clock::system() };
+    let service = Service::new(handle, published, &config, 1, CancellationToken::new());
+
+    let name = path.as_path().to_fs_name::<GenericFilePath>().unwrap();
+    let listener = ListenerOptions::new().name(name).create_tokio().unwrap();
+    let mut client = UnixStream::connect(&path).unwrap();
+    client.write_all(sent).unwrap();
+    let stream = listener.accept().await.unwrap();
+    serve(stream, By { pid: None, uid: 0 }, Arc::new(service)).await;
+    let mut said = String::new();
+    client.read_to_string(&mut said).unwrap();
+    said
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_line_and_silence_is_a_fault_and_the_end() {
+    let said = served(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"getActiveSessionKey\"}\n{\"half").await;
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[0].contains("\"result\":{\"sessionKey\":null}"), "what came before is answered: {said}");
+    assert!(lines[1].contains("LINE_TIMEOUT") && lines[1].contains("\"id\":null"), "{said}");
+}
