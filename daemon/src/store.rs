@@ -95,9 +95,10 @@ pub enum StoreError {
         /// The format that this release writes.
         known: u32,
     },
-    /// What is in the store makes no sense. Nothing was changed.
+    /// What is in the store makes no sense. It is not served, emptied or deleted; but where sled got as
+    /// far as opening it, sled may have cut off what follows the damage.
     #[error(
-        "the store in {} is damaged ({what}); nothing was changed. Restore it from a backup, or move it away to start empty",
+        "the store in {} is damaged ({what}) and not served. Restore it from a backup, or move it away to start empty",
         path.display()
     )]
     Damaged {
