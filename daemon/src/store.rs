@@ -27,7 +27,7 @@
 //!   was last opened or closed is refused too.
 
 mod format;
-mod record;
+pub mod record;
 mod watermark;
 
 use std::fs::{self, File};

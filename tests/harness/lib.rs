@@ -1,6 +1,6 @@
 //! What the tests share: a daemon in the test's own process ([`TestDaemon`]) or in one of its own
 //! ([`DaemonProcess`]), a client that knows nothing but lines of JSON ([`RawClient`]), and tokens in
-//! Turnkey's format ([`login`]).
+//! Turnkey's format ([`login`]). [`properties`] says what must hold for whatever bytes arrive.
 //!
 //! Nothing here sleeps. A daemon is ready when its socket is bound, time passes when a test says so,
 //! and a read that waits for ever fails after [`PATIENCE`].
@@ -10,6 +10,7 @@
 mod daemon;
 pub mod login;
 mod process;
+pub mod properties;
 mod raw;
 
 use std::time::Duration;

@@ -31,7 +31,9 @@ struct KeyPairRecord<'a> {
     private_key: Cow<'a, [u8; KeyPair::PRIVATE_BYTES]>,
 }
 
-pub(super) fn encode_session(session: &Session) -> Zeroizing<Vec<u8>> {
+/// The record of a session.
+#[must_use]
+pub fn encode_session(session: &Session) -> Zeroizing<Vec<u8>> {
     let record = SessionRecord {
         token: session.token.expose(),
         expiry: session.expiry,
@@ -46,7 +48,12 @@ pub(super) fn encode_session(session: &Session) -> Zeroizing<Vec<u8>> {
     encode(&record)
 }
 
-pub(super) fn decode_session(bytes: &[u8]) -> Result<Session, &'static str> {
+/// The session of a record.
+///
+/// # Errors
+///
+/// What the bytes are not.
+pub fn decode_session(bytes: &[u8]) -> Result<Session, &'static str> {
     let record: SessionRecord<'_> = decode(bytes).ok_or("a session's record")?;
     Ok(Session {
         session_type: record.session_type.to_owned(),
@@ -61,12 +68,20 @@ pub(super) fn decode_session(bytes: &[u8]) -> Result<Session, &'static str> {
     })
 }
 
-pub(super) fn encode_key_pair(pair: &KeyPair) -> Zeroizing<Vec<u8>> {
+/// The record of a key pair. Its public key is not part of it.
+#[must_use]
+pub fn encode_key_pair(pair: &KeyPair) -> Zeroizing<Vec<u8>> {
     let record = KeyPairRecord { created_at: pair.created_at(), private_key: Cow::Borrowed(pair.private_key()) };
     encode(&record)
 }
 
-pub(super) fn decode_key_pair(public_key: PublicKey, bytes: &[u8]) -> Result<KeyPair, &'static str> {
+/// The key pair of a record, under the public key that it was stored with. That the two halves match
+/// is found out when it signs.
+///
+/// # Errors
+///
+/// What the bytes are not.
+pub fn decode_key_pair(public_key: PublicKey, bytes: &[u8]) -> Result<KeyPair, &'static str> {
     let record: KeyPairRecord<'_> = decode(bytes).ok_or("a key pair's record")?;
     Ok(KeyPair::restore(public_key, record.created_at, Zeroizing::new(record.private_key.into_owned())))
 }

@@ -1,0 +1,63 @@
+//! Drives the real daemon over its socket and measures what calls cost, as ratios to baselines that are
+//! measured in the same run.
+//!
+//! ```text
+//! cargo run --release -p keyfob-tests --bin load
+//! ```
+//!
+//! Client, server and baselines share the machine's cores, as they do when apps use a vault.
+
+mod baseline;
+mod drive;
+mod peers;
+mod process;
+mod report;
+mod rows;
+mod vault;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::baseline::{ECHO, Echo};
+use crate::report::Report;
+use crate::rows::{Effort, GROUPS};
+
+/// Measure keyfobd under load, as ratios to baselines measured in the same run.
+#[derive(Parser)]
+struct Flags {
+    /// The groups of rows to measure: read, stamp, store, clear, clear-all, start, churn, call. All of them
+    /// when none is named.
+    groups: Vec<String>,
+    /// Do much less: the figures mean little, but every row is tried.
+    #[arg(long)]
+    quick: bool,
+    /// Also write the rows to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().collect();
+    if let [_, word, socket, answer] = &arguments[..]
+        && word == ECHO
+    {
+        Echo::serve(socket.as_ref(), answer.parse().expect("a number of bytes")).expect("it runs until it is killed");
+        return;
+    }
+    let flags = Flags::parse();
+    let effort = if flags.quick { Effort::QUICK } else { Effort::FULL };
+    let mut report = Report::default();
+    if cfg!(debug_assertions) {
+        report.note("not a release build: the figures mean nothing");
+    }
+    report.begin();
+    for (name, measure) in GROUPS {
+        if flags.groups.is_empty() || flags.groups.iter().any(|group| group == name) {
+            measure(effort, &mut report);
+        }
+    }
+    if let Some(path) = flags.json {
+        std::fs::write(path, format!("{:#}\n", report.json())).expect("the file is written");
+    }
+}

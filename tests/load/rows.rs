@@ -1,0 +1,292 @@
+//! The rows of the table, in groups that can be asked for by name.
+
+use std::time::Duration;
+
+use keyfob_tests::{login, programs};
+use serde_json::json;
+
+use crate::baseline::{Echo, appends, runs, signatures};
+use crate::drive::Measured;
+use crate::peers::{Redis, Sqlite, SshAgent};
+use crate::process::Usage;
+use crate::report::Aim::{AtLeast, AtMost};
+use crate::report::{Aim, Report};
+use crate::vault::{Vault, request};
+
+/// How much is done.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    /// How often a row and its baseline are measured, in turns; the median of the ratios counts.
+    pub(crate) rounds: usize,
+    /// How long a load lasts.
+    pub(crate) time: Duration,
+    /// What counts of sessions are divided by.
+    pub(crate) divisor: usize,
+}
+
+impl Effort {
+    /// What `cargo run` does without flags.
+    pub(crate) const FULL: Self = Self { rounds: 5, time: Duration::from_millis(700), divisor: 1 };
+    /// Enough to see that every row works.
+    pub(crate) const QUICK: Self = Self { rounds: 1, time: Duration::from_millis(100), divisor: 20 };
+
+    fn sessions(self, count: usize) -> usize {
+        count / self.divisor
+    }
+
+    /// Measures something and its baseline in turns. Answers the median of the ratios, and the measure
+    /// that it belongs to.
+    fn compare(self, mut round: impl FnMut() -> (f64, Measured)) -> (f64, Measured) {
+        median((0..self.rounds).map(|_| round()).collect())
+    }
+}
+
+/// A group of rows.
+pub(crate) type Group = (&'static str, fn(Effort, &mut Report));
+
+/// All groups, in the order of the table.
+pub(crate) const GROUPS: [Group; 8] = [
+    ("read", reads),
+    ("stamp", stamps),
+    ("store", stores),
+    ("clear", clears),
+    ("clear-all", clear_alls),
+    ("start", starts),
+    ("churn", churn),
+    ("call", calls),
+];
+
+fn reads(effort: Effort, report: &mut Report) {
+    let vault = Vault::empty();
+    vault.fill((0..10).map(|number| format!("session-{number}")));
+    let one = request("getSession", &json!({ "sessionKey": "session-5" }));
+    let list = request("getAllSessions", &json!({}));
+    let rows: [(&str, &[u8], usize, usize, Option<Aim>); 6] = [
+        ("read a session, 1 connection", &one, 1, 1, None),
+        ("read a session, 8 connections", &one, 8, 1, Some(AtLeast(0.7))),
+        ("read a session, 64 connections", &one, 64, 1, None),
+        ("read a session, 8 connections × 32 pipelined", &one, 8, 32, None),
+        ("list 10 sessions, 1 connection", &list, 1, 1, None),
+        ("list 10 sessions, 8 connections", &list, 8, 1, None),
+    ];
+    for (name, request, connections, depth, aim) in rows {
+        let echo = Echo::start(vault.answer_bytes(request));
+        let (ratio, measured) = effort.compare(|| {
+            let echoed = echo.repeat(connections, depth, request, effort.time);
+            let read = vault.repeat(connections, depth, request, effort.time);
+            (read.rate / echoed.rate, read)
+        });
+        report.load(name, &measured, Some(vault.usage().rss()), (ratio, "× raw echo"), aim);
+    }
+}
+
+fn stamps(effort: Effort, report: &mut Report) {
+    let vault = Vault::empty();
+    vault.fill(["signer".to_owned()]);
+    let stamp = request("stamp", &json!({ "sessionKey": "signer", "payload": login::base64([7; 256]) }));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let agent = SshAgent::start(vault.directory());
+    if let Some(agent) = &agent {
+        agent.add(1);
+    }
+    for (keys, name) in [(1, ""), (10_000, ", 10,000 keys")] {
+        vault.create_keys(effort.sessions(keys));
+        for connections in [1, 8] {
+            let name = format!("stamp, {connections} connections{name}");
+            let (ratio, measured) = effort.compare(|| {
+                let signed = signatures(connections.min(cores), effort.time);
+                let stamped = vault.repeat(connections, 1, &stamp, effort.time);
+                (stamped.rate / signed, stamped)
+            });
+            report.load(&*name, &measured, Some(vault.usage().rss()), (ratio, "× p256 in process"), Some(AtLeast(0.9)));
+            if let Some(agent) = &agent {
+                let signed = effort.compare(|| (0.0, agent.signs(connections, effort.time))).1;
+                report.load(
+                    "  ssh-agent",
+                    &signed,
+                    None,
+                    (measured.rate / signed.rate, "keyfob × ssh-agent"),
+                    Some(AtLeast(4.0)),
+                );
+            }
+        }
+    }
+    match agent {
+        Some(agent) => ssh_agent_rows(effort, &agent, report),
+        None => report.note("ssh-agent is not installed: not compared with"),
+    }
+}
+
+/// What ssh-agent does besides signing, none of it durable.
+fn ssh_agent_rows(effort: Effort, agent: &SshAgent, report: &mut Report) {
+    agent.add(1000);
+    let mut row = |name, measured: &Measured| {
+        report.load(name, measured, None, (measured.quantile(0.5).as_secs_f64() * 1e6, "µs, not durable"), None);
+    };
+    row("  ssh-agent: list 1,000 keys", &agent.lists(1, effort.time));
+    row("  ssh-agent: remove a key of 1,000", &agent.removes(100));
+    row("  ssh-agent: remove all of 900", &agent.remove_all());
+}
+
+fn stores(effort: Effort, report: &mut Report) {
+    let vault = Vault::empty();
+    for connections in [1, 8, 64] {
+        let (ratio, measured) = effort.compare(|| {
+            let appended = appends(vault.directory(), effort.time);
+            let stored = vault.stores(connections, effort.time);
+            (stored.rate / appended.rate, stored)
+        });
+        let name = format!("durable store, {connections} connections");
+        report.load(name, &measured, Some(vault.usage().rss()), (ratio, "× rate of fdatasync"), None);
+    }
+}
+
+fn clears(effort: Effort, report: &mut Report) {
+    let vault = Vault::empty();
+    let (redis, sqlite) = (Redis::start(vault.directory()), Sqlite::start(vault.directory()));
+    for (connections, count) in [(1, 2000), (8, 800), (64, 400)] {
+        let count = effort.sessions(count);
+        let mut p50s = Vec::new();
+        let (ratio, measured) = effort.compare(|| {
+            let appended = appends(vault.directory(), effort.time);
+            let cleared = vault.clears(connections, count);
+            p50s.push(cleared.quantile(0.5).as_secs_f64() / appended.quantile(0.5).as_secs_f64());
+            (cleared.rate / appended.rate, cleared)
+        });
+        let name = format!("durable clear, {connections} connections");
+        let rss = Some(vault.usage().rss());
+        if connections == 1 {
+            p50s.sort_by(f64::total_cmp);
+            report.load(name, &measured, rss, (p50s[p50s.len() / 2], "× p50 of fdatasync"), Some(AtMost(2.5)));
+        } else {
+            let aim = if connections == 8 { 4.0 } else { 10.0 };
+            report.load(name, &measured, rss, (ratio, "× rate of fdatasync"), Some(AtLeast(aim)));
+        }
+        if let Some(redis) = &redis {
+            let deleted = effort.compare(|| (0.0, redis.deletes(connections, count))).1;
+            let aim = (connections == 64).then_some(AtLeast(1.0));
+            report.load("  redis always: DEL", &deleted, None, (measured.rate / deleted.rate, "keyfob × redis"), aim);
+        }
+        if let Some(sqlite) = &sqlite {
+            // One writer at a time, so fewer will do.
+            let deleted = sqlite.deletes(connections, (count / connections).max(10));
+            let aim = (connections == 64).then_some(AtLeast(3.0));
+            report.load(
+                "  SQLite WAL FULL: DELETE",
+                &deleted,
+                None,
+                (measured.rate / deleted.rate, "keyfob × SQLite"),
+                aim,
+            );
+        }
+    }
+    if redis.is_none() {
+        report.note("redis-server is not installed: not compared with");
+    }
+    if sqlite.is_none() {
+        report.note("sqlite3 is not installed: not compared with");
+    }
+}
+
+fn clear_alls(effort: Effort, report: &mut Report) {
+    for (count, aim) in [(1000, 2.0), (10_000, 5.0), (100_000, 50.0)] {
+        let count = effort.sessions(count);
+        let vault = Vault::empty();
+        let idle = vault.usage().rss();
+        let mut rss = 0.0;
+        let measured = effort.compare(|| {
+            vault.fill((0..count).map(|number| format!("session-{number}")));
+            rss = vault.usage().rss();
+            let cleared = vault.clear_all();
+            vault.wait_for_removal();
+            (cleared.quantile(0.5).as_secs_f64() * 1e3, cleared)
+        });
+        report.value(format!("clear all of {count} sessions"), measured.0, "ms", Some(AtMost(aim)));
+        let vault = vault.restart().0;
+        vault.fill((0..count).map(|number| format!("session-{number}")));
+        let full = vault.usage().rss();
+        report.value(format!("RSS with {count} sessions"), full, "MiB", (count == 10_000).then_some(AtMost(40.0)));
+        if count >= 10_000 {
+            #[allow(clippy::cast_precision_loss)]
+            report.value("RSS of a session", (full - idle) * 1024.0 / count as f64, "KiB", None);
+        }
+        vault.clear_all();
+        vault.wait_for_removal();
+        settle(vault.usage());
+        report.value("RSS after the clear-all of them", vault.usage().rss(), "MiB", Some(AtMost(24.0)));
+    }
+}
+
+/// Waits until a process has done nothing for a while.
+#[expect(clippy::disallowed_methods, reason = "nothing tells when an allocator gives memory back")]
+fn settle(usage: Usage) {
+    for _ in 0..50 {
+        let before = usage.cpu();
+        std::thread::sleep(Duration::from_millis(500));
+        if usage.cpu() == before {
+            return;
+        }
+    }
+}
+
+fn starts(effort: Effort, report: &mut Report) {
+    let mut first: Vec<_> = (0..effort.rounds).map(|_| Vault::first_start().as_secs_f64() * 1e3).collect();
+    first.sort_by(f64::total_cmp);
+    report.value("first start to first answer", first[first.len() / 2], "ms", Some(AtMost(15.0)));
+    for (count, aim) in [(0, 15.0), (10_000, 500.0), (100_000, 500.0)] {
+        let count = effort.sessions(count);
+        let mut vault = Vault::empty();
+        report.value("RSS idle", vault.usage().rss(), "MiB", (count == 0).then_some(AtMost(12.0)));
+        vault.fill((0..count).map(|number| format!("session-{number}")));
+        let mut times = Vec::new();
+        for _ in 0..effort.rounds {
+            let (again, time) = vault.restart();
+            vault = again;
+            times.push(time.as_secs_f64() * 1e3);
+        }
+        times.sort_by(f64::total_cmp);
+        let name = format!("start to first answer, {count} sessions");
+        report.value(name, times[times.len() / 2], "ms", Some(AtMost(aim)));
+        if count > 0 {
+            report.value("  disk", vault.disk(), "MiB", None);
+            vault.clear_all();
+            let (again, time) = vault.restart();
+            report.value(
+                "  start right after a clear-all of them",
+                time.as_secs_f64() * 1e3,
+                "ms",
+                Some(AtMost(500.0)),
+            );
+            again.wait_for_removal();
+            report.value("  disk after that start", again.disk(), "MiB", Some(AtMost(64.0)));
+        }
+    }
+}
+
+fn churn(effort: Effort, report: &mut Report) {
+    let count = effort.sessions(100_000);
+    let vault = Vault::empty();
+    vault.fill((0..10).map(|number| format!("session-{number}")));
+    vault.churn(count);
+    report.value(format!("disk after {count} cycles of store and clear"), vault.disk(), "MiB", Some(AtMost(16.0)));
+}
+
+fn calls(effort: Effort, report: &mut Report) {
+    let vault = Vault::empty();
+    let socket = vault.directory().join("keyfob.sock");
+    let socket = socket.to_str().expect("a temporary directory has a plain name");
+    let times = 200 / effort.divisor.min(20);
+    let keyfob = programs().join("keyfob");
+    let (ratio, measured) = effort.compare(|| {
+        let nothing = runs("/bin/true".as_ref(), &[], times);
+        let status = runs(&keyfob, &["--socket", socket, "status"], times);
+        (status.quantile(0.5).as_secs_f64() / nothing.quantile(0.5).as_secs_f64(), status)
+    });
+    report.load("keyfob status, whole process", &measured, None, (ratio, "× /bin/true"), Some(AtMost(3.0)));
+}
+
+fn median(mut rounds: Vec<(f64, Measured)>) -> (f64, Measured) {
+    rounds.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    let middle = rounds.len() / 2;
+    rounds.swap_remove(middle)
+}
