@@ -5,6 +5,9 @@
 //! vault, and only then lets events and replies go. If the commit fails, the copy is dropped
 //! and nobody has seen anything; from then on every mutation is refused.
 //!
+//! When most of the store's file is garbage, the vault is rewritten in the background ([`crate::store::Rewrite`]) and the
+//! actor switches over between two commits.
+//!
 //! Reads do not come here: they use the published vault, which shows durable state only.
 
 use std::sync::Arc;
@@ -13,18 +16,18 @@ use std::time::Duration;
 
 use keyfob_proto::{By, Code, Fault};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, Timestamp};
 use crate::events::EventLog;
-use crate::store::{Store, StoreError};
-use crate::vault::{Draft, Mutation, Vault};
+use crate::store::{Rewritten, Store, StoreError};
+use crate::vault::{Change, Draft, Mutation, Vault};
 
 /// The most mutations of one commit.
 const GROUP: usize = 512;
 
-/// How long the removal of old records, or of a large vault from memory, rests after each step, so that
-/// it leaves the machine to others.
+/// How long the removal of a large vault from memory rests after each step, so that it leaves the machine
+/// to others.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(2);
 
 /// Sessions of a large old vault that are dropped from memory in one step.
@@ -42,7 +45,7 @@ pub struct Published {
     failed: AtomicBool,
     mutations: AtomicU64,
     flushes: AtomicU64,
-    pending_removals: AtomicU64,
+    store_bytes: AtomicU64,
 }
 
 impl Published {
@@ -70,10 +73,10 @@ impl Published {
         self.flushes.load(Ordering::Relaxed)
     }
 
-    /// Clear-alls whose records are still in the store.
+    /// The size of the store's file in bytes.
     #[must_use]
-    pub fn pending_removals(&self) -> u64 {
-        self.pending_removals.load(Ordering::Relaxed)
+    pub fn store_bytes(&self) -> u64 {
+        self.store_bytes.load(Ordering::Relaxed)
     }
 }
 
@@ -127,6 +130,27 @@ pub struct Actor {
     published: Arc<Published>,
     store: Store,
     clock: Clock,
+    rewriting: Option<Rewriting>,
+    /// The file has to reach this size, in bytes, before the next rewriting: twice what the last one left.
+    rewrite_from: u64,
+}
+
+/// A rewriting of the vault that is under way.
+struct Rewriting {
+    task: JoinHandle<Result<Option<Rewritten>, StoreError>>,
+    cancelled: Arc<AtomicBool>,
+    /// What was committed since it began.
+    since: Vec<Change>,
+}
+
+impl Rewriting {
+    /// Waits until it is done. May be dropped and asked again.
+    async fn done(rewriting: &mut Option<Self>) -> Result<Option<Rewritten>, StoreError> {
+        match rewriting {
+            Some(Self { task, .. }) => task.await.unwrap_or(Ok(None)),
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Actor {
@@ -141,9 +165,10 @@ impl Actor {
             failed: AtomicBool::new(false),
             mutations: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
-            pending_removals: AtomicU64::new(store.pending_removals()),
+            store_bytes: AtomicU64::new(store.bytes()),
         });
-        let actor = Self { queue, vault, published: Arc::clone(&published), store, clock };
+        let published_too = Arc::clone(&published);
+        let actor = Self { queue, vault, published: published_too, store, clock, rewriting: None, rewrite_from: 0 };
         (actor, Handle { queue: sender }, published)
     }
 
@@ -151,30 +176,77 @@ impl Actor {
     /// they submitted is answered. Needs a runtime with more than one thread: it blocks on the disk.
     pub async fn run(mut self) {
         let mut group = Vec::with_capacity(GROUP);
-        let mut next_removal = Instant::now();
+        self.rewrite_if_wasteful();
         loop {
             let due = if self.published.has_failed() { None } else { self.vault.borrow().next_due() };
             let clock = self.clock.clone();
             tokio::select! {
                 biased;
                 // First, or it would never have its turn while mutations never cease to wait.
-                () = sleep_until(next_removal), if self.has_removals() => {
-                    self.remove_step();
-                    next_removal = Instant::now() + REMOVAL_PAUSE;
-                }
+                rewritten = Rewriting::done(&mut self.rewriting) => self.switch_to(rewritten),
                 received = self.queue.recv_many(&mut group, GROUP) => {
                     if received == 0 {
-                        return;
+                        break;
                     }
                     self.serve(group.drain(..));
                 }
                 () = clock.reached(due.unwrap_or_default()), if due.is_some() => self.serve(std::iter::empty()),
             }
+            self.rewrite_if_wasteful();
+        }
+        if let Some(Rewriting { task, cancelled, .. }) = self.rewriting.take() {
+            cancelled.store(true, Ordering::Relaxed);
+            // What it leaves, the next start removes.
+            drop(task.await);
         }
     }
 
-    fn has_removals(&self) -> bool {
-        self.store.pending_removals() > 0 && !self.published.has_failed()
+    /// Begins to rewrite the vault if that is worth it.
+    fn rewrite_if_wasteful(&mut self) {
+        let vault = Arc::clone(&self.vault.borrow());
+        if self.rewriting.is_some()
+            || self.published.has_failed()
+            || !self.store.is_wasteful(vault.record_count())
+            || self.store.bytes() < self.rewrite_from
+        {
+            return;
+        }
+        let rewrite = self.store.rewrite();
+        let cancelled = rewrite.cancelled();
+        let task = tokio::task::spawn_blocking(move || rewrite.write(&vault));
+        self.rewriting = Some(Rewriting { task, cancelled, since: Vec::new() });
+    }
+
+    /// Goes over to a database that was rewritten, once it has what was committed in the meantime.
+    fn switch_to(&mut self, rewritten: Result<Option<Rewritten>, StoreError>) {
+        let Some(Rewriting { since, .. }) = self.rewriting.take() else { return };
+        let caught_up: Result<_, StoreError> = tokio::task::block_in_place(|| {
+            let Some(mut new) = rewritten? else { return Ok(None) };
+            new.catch_up(&since)?;
+            Ok(Some(new))
+        });
+        match caught_up {
+            Ok(Some(new)) if !self.published.has_failed() => {
+                match tokio::task::block_in_place(|| self.store.switch_to(new)) {
+                    Ok(old) => drop(tokio::task::spawn_blocking(move || match old.remove() {
+                        Ok(()) => tracing::info!("the vault was rewritten"),
+                        Err(error) => tracing::warn!(%error, "the vault was rewritten, and the old file stays for now"),
+                    })),
+                    Err(error) => self.fail(&error),
+                }
+                self.rewrite_from = 2 * self.store.bytes();
+                self.published.store_bytes.store(self.store.bytes(), Ordering::Relaxed);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the vault could not be rewritten; it stays as it is");
+                self.rewrite_from = 2 * self.store.bytes();
+                let removed = tokio::task::block_in_place(|| self.store.remove_unfinished());
+                if let Err(error) = removed {
+                    tracing::warn!(%error, "what the rewriting left stays for now");
+                }
+            }
+        }
     }
 
     /// Applies one group, commits it and answers it.
@@ -221,7 +293,10 @@ impl Actor {
         match tokio::task::block_in_place(|| self.store.commit(draft.changes())) {
             Ok(()) => {
                 self.published.flushes.fetch_add(1, Ordering::Relaxed);
-                self.published.pending_removals.store(self.store.pending_removals(), Ordering::Relaxed);
+                self.published.store_bytes.store(self.store.bytes(), Ordering::Relaxed);
+                if let Some(rewriting) = &mut self.rewriting {
+                    rewriting.since.extend_from_slice(draft.changes());
+                }
                 Ok(())
             }
             Err(error) => {
@@ -247,13 +322,6 @@ impl Actor {
             tokio::spawn(drop_in_steps(old));
         }
         self.published.events.publish(announcements);
-    }
-
-    fn remove_step(&mut self) {
-        if let Err(error) = tokio::task::block_in_place(|| self.store.remove_step()) {
-            self.fail(&error);
-        }
-        self.published.pending_removals.store(self.store.pending_removals(), Ordering::Relaxed);
     }
 
     fn fail(&self, error: &StoreError) {

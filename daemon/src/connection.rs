@@ -25,7 +25,7 @@ use keyfob_proto::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::Instant;
-use tracing::{Instrument, Span, debug, info, info_span};
+use tracing::{debug, info};
 use zeroize::Zeroizing;
 
 use crate::events::Subscription;
@@ -92,7 +92,7 @@ struct Connection {
 
 struct InFlight {
     id: Option<Id>,
-    span: Span,
+    method: &'static str,
     answer: oneshot::Receiver<Answer>,
 }
 
@@ -211,17 +211,16 @@ impl Connection {
     }
 
     async fn take(&mut self, id: Option<Id>, request: Request) {
-        let span = info_span!("request", method = request.method());
-        let step = self.service.take(request, self.by).instrument(span.clone()).await;
-        match step {
-            Step::Mutation(answer) => self.in_flight.push_back(InFlight { id, span, answer }),
+        let method = request.method();
+        match self.service.take(request, self.by).await {
+            Step::Mutation(answer) => self.in_flight.push_back(InFlight { id, method, answer }),
             Step::Read(read) => {
                 self.settle().await;
-                let result = span.in_scope(read);
-                debug!(parent: &span, outcome = outcome(&result), "read");
+                let result = read();
+                debug!(method, outcome = outcome(&result), "read");
                 answer(&mut self.out, id.as_ref(), result);
-                // A read may sign, which takes a while: let others have their turn.
-                tokio::task::yield_now().await;
+                // However many reads a client sends at once, others have their turn.
+                tokio::task::consume_budget().await;
             }
             Step::Subscribe => {
                 self.settle().await;
@@ -242,8 +241,8 @@ impl Connection {
 
     /// Answers the first mutation in flight, and those after it that came with the same commit.
     fn answer_first(&mut self, mut result: Answer) {
-        while let Some(InFlight { id, span, .. }) = self.in_flight.pop_front() {
-            info!(parent: &span, outcome = outcome(&result), "mutation");
+        while let Some(InFlight { id, method, .. }) = self.in_flight.pop_front() {
+            info!(method, outcome = outcome(&result), "mutation");
             answer(&mut self.out, id.as_ref(), result);
             match self.in_flight.front_mut().map(|next| next.answer.try_recv()) {
                 Some(Ok(next)) => result = next,

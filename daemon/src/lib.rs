@@ -59,7 +59,6 @@ use crate::lock::{Lock, LockError};
 use crate::peer::Allowed;
 use crate::service::Service;
 use crate::store::{Store, StoreError};
-use crate::vault::Vault;
 
 /// A daemon that holds its vault and listens, and does not serve yet.
 pub struct Daemon {
@@ -86,9 +85,7 @@ impl Daemon {
         let path = config.data_dir.join("starting");
         let _starting = Lock::wait(&path).map_err(|source| Error::Io { action: "lock", path, source })?;
         let lock = lock_data_dir(&config)?;
-        let (store, stored) = Store::open(&config.data_dir)?;
-        let vault = Vault::restore(stored)
-            .map_err(|error| StoreError::Damaged { path: config.data_dir.join("store"), what: error.to_string() })?;
+        let (store, vault) = Store::open(&config.data_dir)?;
         let allowed = Allowed::new(&config.allow_uids);
         let socket = Socket::bind(&config.endpoint, &allowed)?;
         info!(sessions = vault.session_count(), socket = %config.endpoint.path().display(), "the vault is open");

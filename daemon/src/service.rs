@@ -162,7 +162,7 @@ impl Service {
                 connections: self.connections.load(Ordering::Relaxed),
                 mutations: self.published.mutations(),
                 flushes: self.published.flushes(),
-                generations_to_remove: self.published.pending_removals(),
+                store_bytes: self.published.store_bytes(),
             },
             limits: Limits {
                 line_bytes: MAX_LINE_BYTES as u64,

@@ -1,8 +1,14 @@
-//! [`Store`]: sessions and key pairs on disk. The only module that knows sled; it decides nothing.
+//! [`Store`]: sessions and key pairs on disk. It decides nothing.
 //!
 //! # Layout
 //!
-//! One sled tree, its keys apart by their first byte:
+//! ```text
+//! store/format     the format of all this: 1
+//! store/current    the number of the database that holds the vault, and its commits when last noted
+//! store/sled.1/    that database
+//! ```
+//!
+//! A database is one sled tree, its keys apart by their first byte:
 //!
 //! | key | value |
 //! | --- | --- |
@@ -15,58 +21,50 @@
 //!
 //! # Invariants
 //!
-//! - [`Store::commit`] returns `Ok` only when the changes are on the disk: one sled batch, a sled
-//!   flush, then `fdatasync` on sled's file, because sled's flush alone does not reach the disk.
+//! - [`Store::commit`] returns `Ok` only when the changes are on the disk.
 //! - Clear-all is one small record whatever the number of sessions: the next generation begins, and
-//!   what lies under the old one is invisible at once. It is removed afterwards in small steps
-//!   ([`Store::remove_step`]), which a start resumes.
+//!   what lies under the old one is invisible at once. The bytes go when the vault is rewritten into a
+//!   fresh database ([`Rewrite`]), which happens as soon as most of the file is garbage.
 //! - No record is over [`MAX_RECORD_BYTES`], so that nothing that sled writes is so large that it goes
 //!   into one of the files that sled never syncs.
 //! - What is read at a start is on the disk before anybody sees it.
-//! - A store of another format is refused before sled touches it, and one that has lost commits since it
-//!   was last opened or closed is refused too.
+//! - A store of another format is refused before sled touches it. One that cannot be read, contradicts
+//!   itself, or has lost commits since it was last opened or closed is refused too, and is afterwards as it
+//!   was before.
 
+mod current;
+mod database;
 mod format;
 pub mod record;
-mod watermark;
+mod rewrite;
+mod untouched;
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use keyfob_proto::{PublicKey, SessionKey};
-
-use self::record::{decode_key_pair, decode_session, encode_key_pair, encode_session};
-use crate::vault::{Change, Stored};
+use self::current::Current;
+use self::database::Database;
+use self::untouched::Untouched;
+use crate::vault::{Change, Vault};
 
 pub use self::record::MAX_RECORD_BYTES;
+pub use self::rewrite::{Rewrite, Rewritten, Superseded};
 
-/// Records of old generations removed in one step. Larger steps keep commits, and the processor, for
-/// longer.
-const REMOVED_PER_STEP: usize = 50;
+/// A database this small is never worth rewriting, in bytes.
+const WORTH_REWRITING_BYTES: u64 = 8 * 1024 * 1024;
 
-/// The size of sled's segments in bytes. sled puts a node of its index that takes more than a quarter of
-/// a segment into a file that it never syncs, and a node of the largest keys or records takes up to
-/// 140 KiB.
-const SEGMENT_BYTES: usize = 1024 * 1024;
-
-/// sled's cache in bytes. The vault is in memory anyway.
-const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+/// What a database may take for each record before it is rewritten, in bytes.
+const GENEROUS_RECORD_BYTES: u64 = 2048;
 
 /// The vault's records on disk. There is one owner, and it does not share.
 #[derive(Debug)]
 pub struct Store {
-    db: sled::Db,
-    /// A handle of our own on sled's file, for `fdatasync`.
-    file: File,
     path: PathBuf,
-    generation: u64,
-    /// How many commits the store holds.
-    commits: u64,
-    /// Where the removal of old generations goes on; `None` when there is nothing to remove.
-    removal: Option<Vec<u8>>,
-    /// Clear-alls whose records are not removed yet.
-    pending_removals: u64,
+    /// The number of the current database.
+    number: u64,
+    database: Database,
 }
 
 /// Why the store cannot be opened, or cannot be written to any more.
@@ -95,8 +93,7 @@ pub enum StoreError {
         /// The format that this release writes.
         known: u32,
     },
-    /// What is in the store makes no sense. It is not served, emptied or deleted; but where sled got as
-    /// far as opening it, sled may have cut off what follows the damage.
+    /// What is in the store makes no sense. It is not served, and left as it is.
     #[error(
         "the store in {} is damaged ({what}) and not served. Restore it from a backup, or move it away to start empty",
         path.display()
@@ -109,37 +106,48 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    fn damaged(path: &Path, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.into() }
+    }
+}
+
 impl Store {
     /// Opens the store in `data_dir`, or makes one, and reads all of it.
     ///
     /// # Errors
     ///
-    /// When it cannot be opened, has another format, or is damaged.
-    pub fn open(data_dir: &Path) -> Result<(Self, Stored), StoreError> {
+    /// When it cannot be opened, has another format, or is damaged. It is then as it was.
+    pub fn open(data_dir: &Path) -> Result<(Self, Vault), StoreError> {
         let path = format::ready(data_dir)?;
-        remove_unfinished_snapshots(&path)?;
-        let db = open_engine(&path)?;
-        let file = File::open(path.join("db")).map_err(io_error("open", &path.join("db")))?;
-        let damaged = |what: String| StoreError::Damaged { path: path.clone(), what };
-        let number = |key: &[u8]| match db.get(key)? {
-            Some(bytes) => Ok(u64::from_be_bytes(bytes.as_ref().try_into().map_err(|_| damaged("a number".into()))?)),
-            None => Ok::<u64, StoreError>(0),
-        };
-        let (generation, commits) = (number(GENERATION)?, number(COMMITS)?);
-        let noted = watermark::read(&path).map_err(io_error("read the number of commits in", &path))?;
-        if commits < noted {
-            return Err(damaged(format!("it held {noted} changes and {commits} of them are left")));
+        let current = Current::read(&path)?;
+        let directory = Current::directory(&path, current.number);
+        if !directory.join("db").exists() {
+            return Err(StoreError::damaged(&directory, "its file `db` is missing"));
         }
-        let mut store = Self { db, file, path: path.clone(), generation, commits, removal: None, pending_removals: 0 };
-        let stored = store.read_all().map_err(|error| match error {
-            ReadError::Engine(error) => StoreError::Engine(error),
-            ReadError::Record(what) => damaged(what.to_owned()),
-        })?;
-        store.find_old_generations()?;
-        // A killed daemon may have left changes in the system's cache that nobody was told of yet.
-        store.sync()?;
-        watermark::write(&path, commits).map_err(io_error("note the number of commits in", &path))?;
-        Ok((store, stored))
+        current.remove_others(&path)?;
+        let untouched = Untouched::copy(&directory)?;
+        match Self::read(path, current) {
+            Ok(opened) => Ok(opened),
+            Err(error) => {
+                untouched.put_back()?;
+                Err(error)
+            }
+        }
+    }
+
+    fn read(path: PathBuf, current: Current) -> Result<(Self, Vault), StoreError> {
+        let directory = Current::directory(&path, current.number);
+        let database = Database::open(&directory)?;
+        let commits = database.commits();
+        if commits < current.commits {
+            let what = format!("it held {} changes and {commits} of them are left", current.commits);
+            return Err(StoreError::damaged(&directory, what));
+        }
+        let vault = Vault::restore(database.read_all(&directory)?)
+            .map_err(|error| StoreError::damaged(&directory, error.to_string()))?;
+        Current { commits, ..current }.write(&path)?;
+        Ok((Self { path, number: current.number, database }, vault))
     }
 
     /// Makes the changes durable, all or none. Blocks on the disk.
@@ -149,192 +157,62 @@ impl Store {
     /// When the disk failed. Whether the changes are durable is then decided at the next start, and
     /// nothing that is written later can be trusted.
     pub fn commit<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        let mut generation = self.generation;
-        for change in changes {
-            match change {
-                Change::PutSession(key, session) => {
-                    batch.insert(session_at(generation, key), encode_session(session).as_slice());
-                }
-                Change::RemoveSession(key) => batch.remove(session_at(generation, key)),
-                Change::SetActive(Some(key)) => batch.insert(active_at(generation), key.as_str()),
-                Change::SetActive(None) => batch.remove(active_at(generation)),
-                Change::PutUnused(pair) => batch.insert(unused_at(pair.public_key()), encode_key_pair(pair).as_slice()),
-                Change::RemoveUnused(key) => batch.remove(unused_at(key)),
-                Change::PutInUse(pair) => {
-                    batch.insert(in_use_at(generation, pair.public_key()), encode_key_pair(pair).as_slice());
-                }
-                Change::RemoveInUse(key) => batch.remove(in_use_at(generation, key)),
-                Change::ClearAll => {
-                    generation += 1;
-                    batch.insert(GENERATION, &generation.to_be_bytes());
-                }
-            }
-        }
-        batch.insert(COMMITS, &(self.commits + 1).to_be_bytes());
-        self.db.apply_batch(batch)?;
-        self.sync()?;
-        self.commits += 1;
-        if generation > self.generation {
-            self.pending_removals += generation - self.generation;
-            self.generation = generation;
-            self.removal = Some(vec![b'g']);
-        }
-        Ok(())
+        self.database.commit(changes)
     }
 
-    /// Brings everything that was written to the disk.
-    fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush()?;
-        self.file.sync_data().map_err(|error| StoreError::Engine(error.into()))
-    }
-
-    /// Clear-alls whose records are still to be removed.
+    /// The size of the database's file in bytes; 0 when the system does not say.
     #[must_use]
-    pub fn pending_removals(&self) -> u64 {
-        self.pending_removals
+    pub fn bytes(&self) -> u64 {
+        self.database.bytes().unwrap_or_default()
     }
 
-    /// Removes some records of old generations. Nobody waits for these to be durable: after a crash
-    /// they are found again.
+    /// Whether most of the database's file is garbage, when it has to hold this many sessions and key pairs.
+    #[must_use]
+    pub fn is_wasteful(&self, records: usize) -> bool {
+        self.bytes() > WORTH_REWRITING_BYTES + GENEROUS_RECORD_BYTES * records as u64
+    }
+
+    /// Begins to rewrite the vault into a fresh database; see [`Rewrite`].
+    #[must_use]
+    pub fn rewrite(&self) -> Rewrite {
+        Rewrite { store: self.path.clone(), number: self.number + 1, cancelled: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// Makes a database that has caught up the current one. Blocks on the disk.
     ///
     /// # Errors
     ///
-    /// When the disk failed.
-    pub fn remove_step(&mut self) -> Result<(), StoreError> {
-        let Some(from) = self.removal.take() else { return Ok(()) };
-        let mut batch = sled::Batch::default();
-        let mut last = None;
-        for key in self.db.range(from..generation_prefix(self.generation)).keys().take(REMOVED_PER_STEP) {
-            let key = key?;
-            batch.remove(&key);
-            last = Some(key.to_vec());
-        }
-        if last.is_some() {
-            self.db.apply_batch(batch)?;
-        } else {
-            self.pending_removals = 0;
-        }
-        self.removal = last;
-        Ok(())
+    /// When the disk failed. Which of the two a next start would open is then unknown, so nothing may be
+    /// committed to either.
+    pub fn switch_to(&mut self, new: Rewritten) -> Result<Superseded, StoreError> {
+        let Rewritten { database, number } = new;
+        Current { number, commits: database.commits() }.write(&self.path)?;
+        let path = Current::directory(&self.path, self.number);
+        self.number = number;
+        Ok(Superseded { database: std::mem::replace(&mut self.database, database), path })
     }
 
-    /// Everything under the current generation, and the unused key pairs.
-    fn read_all(&self) -> Result<Stored, ReadError> {
-        let mut stored = Stored::default();
-        for entry in self.db.scan_prefix(b"u") {
-            let (key, value) = entry?;
-            stored.unused.push(decode_key_pair(public_key(&key[1..])?, &value)?.into());
-        }
-        let prefix = generation_prefix(self.generation);
-        for entry in self.db.scan_prefix(&prefix) {
-            let (key, value) = entry?;
-            let (kind, name) = key[prefix.len()..].split_first().ok_or("a key without a kind")?;
-            match kind {
-                b'a' => stored.active = Some(session_key(&value)?),
-                b's' => stored.sessions.push((session_key(name)?, decode_session(&value)?.into())),
-                b'k' => stored.in_use.push(decode_key_pair(public_key(name)?, &value)?.into()),
-                _ => return Err("a record of an unknown kind".into()),
-            }
-        }
-        Ok(stored)
+    /// Removes what a rewriting that failed has left.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be removed; the next start tries again.
+    pub fn remove_unfinished(&self) -> Result<(), StoreError> {
+        self.current().remove_others(&self.path)
     }
 
-    /// Finds out whether an earlier run left old generations behind.
-    fn find_old_generations(&mut self) -> Result<(), StoreError> {
-        if let Some(first) = self.db.range(vec![b'g']..generation_prefix(self.generation)).keys().next() {
-            self.removal = Some(first?.to_vec());
-            self.pending_removals = 1;
-        }
-        Ok(())
+    fn current(&self) -> Current {
+        Current { number: self.number, commits: self.database.commits() }
     }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
         // All of these commits are on the disk. Without the note the next start checks against the last.
-        if let Err(error) = watermark::write(&self.path, self.commits) {
+        if let Err(error) = self.current().write(&self.path) {
             tracing::warn!(%error, "the number of commits is not noted");
         }
     }
-}
-
-fn open_engine(path: &Path) -> Result<sled::Db, StoreError> {
-    // sled locks its file, and its threads may keep it for a moment after the last handle is
-    // dropped. No other daemon is here, so that moment is all there is to wait for.
-    let file = path.join("db");
-    match File::open(&file).and_then(|file| file.lock()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("lock", &file)(error)),
-        _ => {}
-    }
-    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).segment_size(SEGMENT_BYTES);
-    config.open().map_err(|error| match error {
-        sled::Error::Corruption { .. } => {
-            StoreError::Damaged { path: path.to_owned(), what: "its file `db` cannot be read".to_owned() }
-        }
-        error => StoreError::Engine(error),
-    })
-}
-
-enum ReadError {
-    Engine(sled::Error),
-    Record(&'static str),
-}
-
-impl From<sled::Error> for ReadError {
-    fn from(error: sled::Error) -> Self {
-        Self::Engine(error)
-    }
-}
-
-impl From<&'static str> for ReadError {
-    fn from(what: &'static str) -> Self {
-        Self::Record(what)
-    }
-}
-
-const GENERATION: &[u8] = b"n";
-const COMMITS: &[u8] = b"c";
-
-fn unused_at(key: &PublicKey) -> Vec<u8> {
-    [b"u", key.as_bytes().as_slice()].concat()
-}
-
-fn generation_prefix(generation: u64) -> Vec<u8> {
-    [b"g".as_slice(), &generation.to_be_bytes()].concat()
-}
-
-fn active_at(generation: u64) -> Vec<u8> {
-    [&*generation_prefix(generation), b"a"].concat()
-}
-
-fn session_at(generation: u64, key: &SessionKey) -> Vec<u8> {
-    [&*generation_prefix(generation), b"s", key.as_str().as_bytes()].concat()
-}
-
-fn in_use_at(generation: u64, key: &PublicKey) -> Vec<u8> {
-    [&*generation_prefix(generation), b"k", key.as_bytes()].concat()
-}
-
-fn session_key(bytes: &[u8]) -> Result<SessionKey, &'static str> {
-    std::str::from_utf8(bytes).ok().and_then(|name| name.parse().ok()).ok_or("a session key")
-}
-
-fn public_key(bytes: &[u8]) -> Result<PublicKey, &'static str> {
-    PublicKey::try_from(bytes).map_err(|_| "the name of a key pair")
-}
-
-/// Removes what a kill during sled's snapshot leaves behind: sled would refuse to open for ever.
-/// A finished snapshot must stay.
-fn remove_unfinished_snapshots(path: &Path) -> Result<(), StoreError> {
-    let Ok(entries) = fs::read_dir(path) else { return Ok(()) };
-    for entry in entries {
-        let file = entry.map_err(io_error("list", path))?.path();
-        if file.extension().is_some_and(|extension| extension == "generating") {
-            fs::remove_file(&file).map_err(io_error("remove the unfinished snapshot", &file))?;
-        }
-    }
-    Ok(())
 }
 
 /// Completes a [`StoreError::Io`].

@@ -109,6 +109,20 @@ impl Vault {
         if in_use_unnamed || unused_named { Err(Inconsistent::KeyPairUse) } else { Ok(vault) }
     }
 
+    /// The changes that make an empty vault this one.
+    pub(crate) fn as_changes(&self) -> impl Iterator<Item = Change> {
+        let sessions = self.sessions.iter().map(|(key, session)| Change::PutSession(key.clone(), Arc::clone(session)));
+        let in_use = self.in_use.values().map(|pair| Change::PutInUse(Arc::clone(pair)));
+        let unused = self.unused.values().map(|pair| Change::PutUnused(Arc::clone(pair)));
+        let active = self.active.iter().map(|key| Change::SetActive(Some(key.clone())));
+        sessions.chain(in_use).chain(unused).chain(active)
+    }
+
+    /// How many sessions and key pairs there are.
+    pub(crate) fn record_count(&self) -> usize {
+        self.sessions.size() + self.in_use.size() + self.unused.size()
+    }
+
     /// Adds a session to the map and the indexes.
     fn insert_session(&mut self, key: SessionKey, session: Arc<Session>) {
         self.by_expiry.insert_mut((session.expiry, Some(key.clone())));

@@ -148,7 +148,7 @@ fn read_counted(reader: &mut impl Read, answer: &mut Vec<u8>) -> io::Result<()> 
     reader.read_exact(answer)
 }
 
-/// Whether an answer is not an error: of JSON-RPC, of redis, of SQLite's shell, of ssh-agent.
+/// Whether an answer is not an error: of JSON-RPC, of redis, of `sqlite3`, of ssh-agent.
 fn is_success(framing: Framing, answer: &[u8]) -> bool {
     const SSH_AGENT_FAILURE: u8 = 5;
     match (framing, answer.first()) {

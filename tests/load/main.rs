@@ -51,7 +51,7 @@ fn main() {
     if cfg!(debug_assertions) {
         report.note("not a release build: the figures mean nothing");
     }
-    report.begin();
+    Report::begin();
     for (name, measure) in GROUPS {
         if flags.groups.is_empty() || flags.groups.iter().any(|group| group == name) {
             measure(effort, &mut report);

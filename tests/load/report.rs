@@ -62,8 +62,8 @@ pub(crate) struct Report {
 
 impl Report {
     /// Prints the head of the table.
-    pub(crate) fn begin(&self) {
-        self.print(&format!(
+    pub(crate) fn begin() {
+        Self::print(&format!(
             "{:<46} {:>9} {:>9} {:>9} {:>8} {:>7}  {:>9}  {:<27} {:<9}",
             "", "ops/s", "p50 µs", "p99 µs", "cpu µs", "MiB", "value", "unit, or × what", "aim"
         ));
@@ -91,7 +91,7 @@ impl Report {
     /// Something that was not measured, and why.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         let note = note.into();
-        self.print(&format!("({note})"));
+        Self::print(&format!("({note})"));
         self.notes.push(note);
     }
 
@@ -110,11 +110,11 @@ impl Report {
             Some(_) => "MISSED",
             None => "",
         };
-        self.print(&format!("{:<46} {load}  {value:>9}  {:<27} {aim:<9} {verdict}", row.name, row.unit));
+        Self::print(&format!("{:<46} {load}  {value:>9}  {:<27} {aim:<9} {verdict}", row.name, row.unit));
         self.rows.push(row);
     }
 
-    fn print(&self, line: &str) {
+    fn print(line: &str) {
         // Whoever closed the pipe has seen enough.
         let _ = writeln!(io::stdout(), "{}", line.trim_end());
     }

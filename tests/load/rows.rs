@@ -10,7 +10,7 @@ use crate::drive::Measured;
 use crate::peers::{Redis, Sqlite, SshAgent};
 use crate::process::Usage;
 use crate::report::Aim::{AtLeast, AtMost};
-use crate::report::{Aim, Report};
+use crate::report::Report;
 use crate::vault::{Vault, request};
 
 /// How much is done.
@@ -61,7 +61,7 @@ fn reads(effort: Effort, report: &mut Report) {
     vault.fill((0..10).map(|number| format!("session-{number}")));
     let one = request("getSession", &json!({ "sessionKey": "session-5" }));
     let list = request("getAllSessions", &json!({}));
-    let rows: [(&str, &[u8], usize, usize, Option<Aim>); 6] = [
+    let rows: [(&str, &Vec<u8>, usize, usize, _); 6] = [
         ("read a session, 1 connection", &one, 1, 1, None),
         ("read a session, 8 connections", &one, 8, 1, Some(AtLeast(0.7))),
         ("read a session, 64 connections", &one, 64, 1, None),
@@ -198,7 +198,7 @@ fn clear_alls(effort: Effort, report: &mut Report) {
             vault.fill((0..count).map(|number| format!("session-{number}")));
             rss = vault.usage().rss();
             let cleared = vault.clear_all();
-            vault.wait_for_removal();
+            vault.wait_until_tidy();
             (cleared.quantile(0.5).as_secs_f64() * 1e3, cleared)
         });
         report.value(format!("clear all of {count} sessions"), measured.0, "ms", Some(AtMost(aim)));
@@ -211,7 +211,7 @@ fn clear_alls(effort: Effort, report: &mut Report) {
             report.value("RSS of a session", (full - idle) * 1024.0 / count as f64, "KiB", None);
         }
         vault.clear_all();
-        vault.wait_for_removal();
+        vault.wait_until_tidy();
         settle(vault.usage());
         report.value("RSS after the clear-all of them", vault.usage().rss(), "MiB", Some(AtMost(24.0)));
     }
@@ -257,7 +257,7 @@ fn starts(effort: Effort, report: &mut Report) {
                 "ms",
                 Some(AtMost(500.0)),
             );
-            again.wait_for_removal();
+            again.wait_until_tidy();
             report.value("  disk after that start", again.disk(), "MiB", Some(AtMost(64.0)));
         }
     }

@@ -130,9 +130,9 @@ impl Vault {
     }
 
     /// Waits until what was cleared is out of the store too.
-    pub(crate) fn wait_for_removal(&self) {
+    pub(crate) fn wait_until_tidy(&self) {
         let mut client = self.connect();
-        while client.call("status", json!({}))["counts"]["generationsToRemove"] != 0 {
+        while client.call("status", json!({}))["counts"]["storeBytes"].as_u64() > Some(16 * 1024 * 1024) {
             std::thread::yield_now();
         }
     }

@@ -1,8 +1,9 @@
 //! Disks that fill up, and stores that are not what they should be.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use keyfob_tests::DaemonProcess;
@@ -66,6 +67,16 @@ fn a_full_disk_refuses_mutations_and_loses_nothing() {
     client.call("clearAllSessions", json!({}));
 }
 
+/// Every file under a directory, with what is in it.
+fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() { contents(&path) } else { BTreeMap::from([(path.clone(), fs::read(&path).unwrap())]) }
+        })
+        .collect()
+}
+
 /// Starts a daemon on a store that someone tampered with; it must refuse and leave it as it is.
 fn refused(tamper: impl FnOnce(&Path)) -> (String, Option<i32>) {
     let dir = directory();
@@ -75,19 +86,19 @@ fn refused(tamper: impl FnOnce(&Path)) -> (String, Option<i32>) {
     daemon.child.wait().unwrap();
     let store = dir.path().join("data/store");
     tamper(&store);
-    let before = (fs::read(store.join("db")).ok(), fs::read(store.join("format")).ok());
+    let before = contents(&store);
     let (line, status) = DaemonProcess::spawn(DaemonProcess::command(dir.path()), dir.path()).err().unwrap();
-    assert!((fs::read(store.join("db")).ok(), fs::read(store.join("format")).ok()) == before, "nothing was changed");
+    assert!(contents(&store) == before, "nothing was changed");
     assert!(!dir.path().join("keyfob.sock").exists());
     (line, status.code())
 }
 
 #[test]
 fn a_damaged_store_is_refused_and_not_touched() {
-    let (line, code) = refused(|store| fs::write(store.join("db"), vec![0x5a; 300_000]).unwrap());
+    let (line, code) = refused(|store| fs::write(store.join("sled.1/db"), vec![0x5a; 300_000]).unwrap());
     assert_eq!(code, Some(65), "{line}");
     assert!(line.contains("damaged") && line.contains("backup"), "{line}");
-    let (line, code) = refused(|store| fs::remove_file(store.join("db")).unwrap());
+    let (line, code) = refused(|store| fs::remove_file(store.join("sled.1/db")).unwrap());
     assert_eq!(code, Some(65), "{line}");
     let (line, code) = refused(|store| fs::remove_file(store.join("format")).unwrap());
     assert_eq!(code, Some(65), "{line}");

@@ -320,9 +320,10 @@ fn status_tells_the_state_of_the_daemon() {
     assert_eq!((&status["pid"], &status["activeSessionKey"]), (&json!(std::process::id()), &json!("a")));
     let counts = json!({
         "sessions": 1, "keyPairsInUse": 1, "keyPairsUnused": 1, "connections": 1,
-        "mutations": 3, "flushes": 3, "generationsToRemove": 0,
+        "mutations": 3, "flushes": 3, "storeBytes": status["counts"]["storeBytes"],
     });
     assert_eq!(status["counts"], counts);
+    assert!(status["counts"]["storeBytes"].as_u64().unwrap() > 0);
     assert_eq!(status["limits"]["lineBytes"], 4 * 1024 * 1024);
     assert_eq!(status["paths"]["dataDir"], daemon.data_dir().to_str().unwrap());
 }

@@ -8,9 +8,9 @@ use crate::vault::{KeyPair, NewKeyPair};
 /// An actor that has not begun to run, over an empty store.
 fn actor() -> (tempfile::TempDir, Actor, Handle, Arc<Published>) {
     let dir = tempfile::tempdir().unwrap();
-    let (store, stored) = Store::open(dir.path()).unwrap();
+    let (store, vault) = Store::open(dir.path()).unwrap();
     let (clock, _) = Clock::manual(Timestamp::from_secs(1_800_000_000));
-    let (actor, handle, published) = Actor::new(store, Vault::restore(stored).unwrap(), clock);
+    let (actor, handle, published) = Actor::new(store, vault, clock);
     (dir, actor, handle, published)
 }
 

@@ -8,7 +8,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{StoreError, io_error, open_engine};
+use super::current::Current;
+use super::database::Database;
+use super::{StoreError, io_error};
 
 /// The format that this release reads and writes.
 const FORMAT: u32 = 1;
@@ -19,15 +21,14 @@ pub(super) fn ready(data_dir: &Path) -> Result<PathBuf, StoreError> {
     if !store.try_exists().map_err(io_error("look at", &store))? {
         create(data_dir, &store)?;
     }
-    let damaged = |what: &str| StoreError::Damaged { path: store.clone(), what: what.to_owned() };
+    let damaged = |what| StoreError::damaged(&store, what);
     let path = store.join("format");
     let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged("its file `format` is missing")),
         text => text.map_err(io_error("read", &path))?,
     };
     match text.trim_ascii().parse::<u32>() {
-        Ok(FORMAT) if store.join("db").exists() => Ok(store),
-        Ok(FORMAT) => Err(damaged("its file `db` is missing")),
+        Ok(FORMAT) => Ok(store),
         Ok(found) if found > FORMAT => Err(StoreError::Future { path: store, found, known: FORMAT }),
         _ => Err(damaged("its file `format` does not hold a format")),
     }
@@ -39,13 +40,14 @@ fn create(data_dir: &Path, store: &Path) -> Result<(), StoreError> {
     match fs::remove_dir_all(&unfinished) {
         // Nobody was told that anything is in there.
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("remove", &unfinished)(error)),
-        _ => drop(open_engine(&unfinished)?),
+        _ => fs::create_dir(&unfinished).map_err(io_error("make", &unfinished))?,
     }
+    drop(Database::create(&Current::directory(&unfinished, Current::FIRST.number))?);
+    Current::FIRST.write(&unfinished)?;
     let format = unfinished.join("format");
     fs::write(&format, format!("{FORMAT}\n")).map_err(io_error("write", &format))?;
-    for path in [&format, &unfinished.join("db"), &unfinished.join("conf"), &unfinished] {
-        sync(path)?;
-    }
+    sync(&format)?;
+    sync(&unfinished)?;
     fs::rename(&unfinished, store).map_err(io_error("rename", &unfinished))?;
     sync(data_dir)?;
     // The data directory itself may be new too. Where its parent is not ours to open, it is not.

@@ -2,6 +2,10 @@
 
 use keyfob_proto::{ClearAllSessions, DeleteApiKeyPair, GetAllSessions, ListApiKeyPairs, Secret};
 
+use std::fs;
+
+use super::database::open_sled;
+use super::record::encode_session;
 use super::*;
 use crate::clock::Timestamp;
 use crate::vault::{Draft, KeyPair, Login, MAX_CLAIM_BYTES, MAX_TOKEN_BYTES, Mutation, NewKeyPair, Vault};
@@ -24,8 +28,7 @@ impl Disk {
     /// Closes the store, opens it again and compares.
     fn reopen(&mut self) {
         let before = self.open.take().map(|(_, vault)| vault);
-        let (store, stored) = Store::open(self.dir.path()).unwrap();
-        let vault = Vault::restore(stored).unwrap();
+        let (store, vault) = Store::open(self.dir.path()).unwrap();
         if let Some(before) = before {
             assert_eq!(contents(&vault), contents(&before));
         }
@@ -39,6 +42,26 @@ impl Disk {
         store.commit(draft.changes()).unwrap();
         (*vault, _) = draft.finish();
         reply
+    }
+
+    /// What a mutation would change, and its reply.
+    fn changes<M: Mutation>(&self, mutation: M) -> (M::Reply, Vec<Change>) {
+        let mut draft = Draft::new(self.open.as_ref().unwrap().1.clone(), NOW);
+        let reply = mutation.apply(&mut draft).unwrap();
+        (reply, draft.changes().to_vec())
+    }
+
+    /// Stores sessions under numbers, a hundred in a commit.
+    fn store_many(&mut self, count: usize, login: &Login) {
+        let (store, vault) = self.open.as_mut().unwrap();
+        for group in 0..count / 100 {
+            let mut draft = Draft::new(vault.clone(), NOW);
+            for n in 0..100 {
+                named(&(group * 100 + n).to_string(), login).apply(&mut draft).unwrap();
+            }
+            store.commit(draft.changes()).unwrap();
+            (*vault, _) = draft.finish();
+        }
     }
 
     fn store(&mut self) -> &mut Store {
@@ -93,30 +116,61 @@ fn what_was_committed_is_there_after_reopening() {
 }
 
 #[test]
-fn clear_all_is_durable_at_once_and_its_records_go_later() {
+fn clear_all_is_one_small_record_and_a_rewriting_takes_the_rest_away() {
     let mut disk = Disk::new();
     let kept = disk.apply(NewKeyPair(pair())).public_key;
     let used = pair();
-    let login = session(&used, 0, "s");
+    let login = session(&used, 2000, "s");
     disk.apply(NewKeyPair(used));
-    for n in 0..(REMOVED_PER_STEP + 10) {
-        disk.apply(named(&n.to_string(), &login));
-    }
+    disk.store_many(3000, &login);
+    assert!(!disk.store().is_wasteful(3001));
+    let before = disk.store().bytes();
     disk.apply(ClearAllSessions {});
-    assert_eq!(disk.store().pending_removals(), 1);
-    let records = |store: &Store| store.db.range(b"g".as_slice()..b"h").count();
-    assert_eq!(records(disk.store()), REMOVED_PER_STEP + 12, "sessions, the pointer, the key pair");
+    assert_eq!(disk.store().bytes(), before);
+    disk.reopen();
+    assert!(disk.store().is_wasteful(1), "{before} bytes for a key pair");
 
+    let vault = disk.open.as_ref().unwrap().1.clone();
+    let mut new = disk.store().rewrite().write(&vault).unwrap().unwrap();
+    // Meanwhile the vault changes.
     disk.apply(named("next", &login));
-    disk.store().remove_step().unwrap();
+    let (_, mut changes) = disk.changes(named("again", &login));
+    changes.extend(disk.changes(named("next", &login)).1);
+    new.catch_up(&changes).unwrap();
+    disk.apply(named("again", &login));
+    let old = disk.store().switch_to(new).unwrap();
+    old.remove().unwrap();
+    assert!(disk.store().bytes() <= 2 * 1024 * 1024);
     disk.reopen();
-    assert_eq!(disk.store().pending_removals(), 1, "a start resumes the removal");
-    while disk.store().pending_removals() > 0 {
-        disk.store().remove_step().unwrap();
-    }
-    assert_eq!(records(disk.store()), 2, "the new session and the pointer");
+    disk.apply(keyfob_proto::ClearSession { session_key: None });
     disk.reopen();
-    assert_eq!(disk.open.as_ref().unwrap().1.key_pair(&kept, NOW).unwrap().public_key(), &kept);
+    let vault = &disk.open.as_ref().unwrap().1;
+    assert_eq!((vault.session_count(), vault.key_pair(&kept, NOW).unwrap().public_key()), (1, &kept));
+    assert_eq!(databases(disk.dir.path()), ["sled.2"]);
+}
+
+#[test]
+fn a_rewriting_that_was_cut_short_leaves_the_vault_as_it_was() {
+    let mut disk = Disk::new();
+    disk.apply(NewKeyPair(pair()));
+    let vault = disk.open.as_ref().unwrap().1.clone();
+    let rewrite = disk.store().rewrite();
+    rewrite.cancelled().store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(rewrite.write(&vault).unwrap().is_none());
+    let finished = disk.store().rewrite();
+    disk.store().remove_unfinished().unwrap();
+    drop(finished.write(&vault).unwrap());
+    assert_eq!(databases(disk.dir.path()), ["sled.1", "sled.2"]);
+    disk.reopen();
+    assert_eq!(databases(disk.dir.path()), ["sled.1"]);
+}
+
+fn databases(data_dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(data_dir.join("store")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name.starts_with("sled.")).collect();
+    names.sort();
+    names
 }
 
 #[test]
@@ -158,7 +212,7 @@ fn the_largest_records_and_names_stay_out_of_sleds_unsynced_blobs() {
     }
     disk.reopen();
     assert_eq!(disk.open.as_ref().unwrap().1.session_count(), 10_051);
-    let blobs = fs::read_dir(disk.dir.path().join("store/blobs")).unwrap().count();
+    let blobs = fs::read_dir(disk.dir.path().join("store/sled.1/blobs")).unwrap().count();
     assert_eq!(blobs, 0);
 }
 
@@ -167,10 +221,9 @@ fn an_unfinished_snapshot_does_not_lock_the_vault_out() {
     let mut disk = Disk::new();
     disk.apply(NewKeyPair(pair()));
     let (_, vault) = disk.open.take().unwrap();
-    let unfinished = disk.dir.path().join("store/snap.0000000000000001.generating");
+    let unfinished = disk.dir.path().join("store/sled.1/snap.0000000000000001.generating");
     fs::write(&unfinished, "half").unwrap();
-    let (_, stored) = Store::open(disk.dir.path()).unwrap();
-    assert_eq!(contents(&Vault::restore(stored).unwrap()), contents(&vault));
+    assert_eq!(contents(&Store::open(disk.dir.path()).unwrap().1), contents(&vault));
     assert!(!unfinished.exists());
 }
 
@@ -180,11 +233,11 @@ fn a_store_of_a_future_format_is_refused_and_left_as_it_is() {
     let dir = disk.dir;
     drop(disk.open);
     fs::write(dir.path().join("store/format"), "2\n").unwrap();
-    let before = fs::read(dir.path().join("store/db")).unwrap();
+    let before = fs::read(dir.path().join("store/sled.1/db")).unwrap();
     let error = Store::open(dir.path()).unwrap_err();
     assert!(matches!(error, StoreError::Future { .. }));
     assert!(error.to_string().contains("has format 2") && error.to_string().contains("newer keyfobd"), "{error}");
-    assert!(fs::read(dir.path().join("store/db")).unwrap() == before);
+    assert!(fs::read(dir.path().join("store/sled.1/db")).unwrap() == before);
 }
 
 #[test]
@@ -192,7 +245,9 @@ fn a_store_that_lost_a_part_is_damaged_and_not_taken_for_a_new_one() {
     let disk = Disk::new();
     let dir = disk.dir;
     drop(disk.open);
-    for (file, left) in [("format", None), ("format", Some("")), ("format", Some("one")), ("db", None)] {
+    let files = [("format", None), ("format", Some("")), ("format", Some("one")), ("sled.1/db", None)];
+    let files = files.into_iter().chain([None, Some(""), Some("1 0"), Some("2 0\n")].map(|left| ("current", left)));
+    for (file, left) in files {
         let path = dir.path().join("store").join(file);
         let whole = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
@@ -210,8 +265,7 @@ fn a_first_start_that_was_cut_short_is_begun_anew() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("store.new")).unwrap();
     fs::write(dir.path().join("store.new/db"), "half").unwrap();
-    let (_, stored) = Store::open(dir.path()).unwrap();
-    assert!(stored.sessions.is_empty());
+    assert_eq!(Store::open(dir.path()).unwrap().1.session_count(), 0);
     assert!(!dir.path().join("store.new").exists());
 }
 
@@ -219,18 +273,16 @@ fn a_first_start_that_was_cut_short_is_begun_anew() {
 fn records_that_are_cut_or_too_long_are_damage() {
     let mut disk = Disk::new();
     disk.apply(session(&pair(), 0, "s"));
-    let record = |store: &Store| store.db.scan_prefix(generation_prefix(0)).nth(1).unwrap().unwrap();
-    let (key, good) = record(disk.store());
+    disk.open = None;
+    let key = [&b"g\0\0\0\0\0\0\0\0s"[..], b"@turnkey/session/v3"].concat();
+    let sled = || open_sled(&disk.dir.path().join("store/sled.1")).unwrap();
+    let good = sled().get(&key).unwrap().unwrap();
     for bad in [&good[..good.len() - 1], &[&good[..], b"x"].concat(), b""] {
-        disk.store().db.insert(&key, bad).unwrap();
-        disk.open = None;
+        sled().insert(&key, bad).unwrap();
         assert!(matches!(Store::open(disk.dir.path()), Err(StoreError::Damaged { .. })));
-        // Put it back by hand: the store does not open.
-        let db = open_engine(&disk.dir.path().join("store")).unwrap();
-        db.insert(&key, &good).unwrap();
-        drop(db);
-        disk.reopen();
     }
+    sled().insert(&key, good).unwrap();
+    assert_eq!(Store::open(disk.dir.path()).unwrap().1.session_count(), 1);
 }
 
 #[test]
@@ -242,7 +294,7 @@ fn a_flipped_byte_is_never_taken_for_an_empty_vault() {
     }
     disk.reopen();
     let before = contents(&disk.open.take().unwrap().1);
-    let path = disk.dir.path().join("store/db");
+    let path = disk.dir.path().join("store/sled.1/db");
     let whole = fs::read(&path).unwrap();
     let (mut refused, mut unharmed) = (0, 0);
     for at in (0..whole.len()).step_by(whole.len() / 60) {
@@ -250,15 +302,15 @@ fn a_flipped_byte_is_never_taken_for_an_empty_vault() {
         copy_dir(disk.dir.path(), copy.path());
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
-        fs::write(copy.path().join("store/db"), bytes).unwrap();
+        fs::write(copy.path().join("store/sled.1/db"), &bytes).unwrap();
         match Store::open(copy.path()) {
-            Ok((_, stored)) => {
-                let vault = Vault::restore(stored).unwrap();
+            Ok((_, vault)) => {
                 assert_eq!(contents(&vault), before, "byte {at}: it opens, so nothing is missing");
                 unharmed += 1;
             }
             Err(error) => {
                 assert!(matches!(error, StoreError::Damaged { .. }), "byte {at}: {error}");
+                assert!(fs::read(copy.path().join("store/sled.1/db")).unwrap() == bytes, "left as it was");
                 refused += 1;
             }
         }

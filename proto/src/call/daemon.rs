@@ -85,8 +85,8 @@ pub struct Counts {
     pub mutations: u64,
     /// Flushes to the disk that made them durable. Mutations that wait together share one.
     pub flushes: u64,
-    /// Clear-alls whose old records are still being removed from the store; 0 when all is done.
-    pub generations_to_remove: u64,
+    /// What the vault takes on the disk, in bytes, what was cleared and is not yet tidied up included.
+    pub store_bytes: u64,
 }
 
 /// What the daemon accepts.

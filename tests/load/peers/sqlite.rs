@@ -1,4 +1,4 @@
-//! SQLite in WAL mode with full synchronisation, through its shell: a DELETE that is answered is on the
+//! `SQLite` in WAL mode with full synchronisation, through its shell: a DELETE that is answered is on the
 //! disk. A shell for each connection, as several apps on one database would have it.
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -15,7 +15,7 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Makes a database; `None` when SQLite's shell is not installed.
+    /// Makes a database; `None` when `sqlite3` is not installed.
     pub(crate) fn start(directory: &Path) -> Option<Self> {
         match Command::new("sqlite3").arg("--version").stdout(Stdio::null()).status() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -63,7 +63,7 @@ impl Shell {
     fn open(database: &Path) -> Self {
         let mut command = Command::new("sqlite3");
         command.arg("-batch").arg(database).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("SQLite's shell runs");
+        let mut child = command.spawn().expect("`sqlite3` runs");
         let input = child.stdin.take().expect("a pipe");
         let output = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut shell = Self { child, input, output };

@@ -1,0 +1,239 @@
+//! [`Database`]: one sled database in a directory of its own. The only module that speaks to sled.
+//!
+//! # Why each step is there
+//!
+//! sled's flush reaches the system and not the disk, so every flush is followed by `fdatasync` on sled's
+//! file. sled believes its own flush, though, and may overwrite a part of the file that holds records which
+//! it has meanwhile copied elsewhere, before the copies are on the disk. It does so when one of the epochs
+//! of its memory reclamation ends; [`Database::commit`] therefore holds one (`sled::pin`) until the
+//! `fdatasync`, and sled's own flusher, which moves records about at any time, is turned off.
+
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use keyfob_proto::{PublicKey, SessionKey};
+
+use super::record::{decode_key_pair, decode_session, encode_key_pair, encode_session};
+use super::{StoreError, io_error};
+use crate::vault::{Change, Stored};
+
+/// The size of sled's segments in bytes. sled puts a node of its index that takes more than a quarter of
+/// a segment into a file that it never syncs, and a node of the largest keys or records takes up to
+/// 140 KiB.
+const SEGMENT_BYTES: usize = 1024 * 1024;
+
+/// sled's cache in bytes. The vault is in memory anyway.
+const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// One sled database. There is one owner, and it does not share.
+#[derive(Debug)]
+pub(super) struct Database {
+    sled: sled::Db,
+    /// A handle of our own on sled's file, for `fdatasync`.
+    file: File,
+    generation: u64,
+    commits: u64,
+}
+
+impl Database {
+    /// Makes an empty database in `path`, which must not be there.
+    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        let sled = open_sled(path)?;
+        for file in ["db", "conf", ""] {
+            let file = path.join(file);
+            File::open(&file).and_then(|file| file.sync_all()).map_err(io_error("sync", &file))?;
+        }
+        Ok(Self { sled, file: open_file(path)?, generation: 0, commits: 0 })
+    }
+
+    /// Opens the database in `path`. sled repairs what a crash left, and cuts off what follows a damage.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        remove_unfinished_snapshots(path)?;
+        let file = open_file(path)?;
+        // sled's threads may keep its lock for a moment after the last handle is dropped. No other daemon
+        // is here, so that moment is all there is to wait for.
+        file.lock().and_then(|()| file.unlock()).map_err(io_error("lock", path))?;
+        // What a killed daemon left in the system's cache is not to be lost while sled builds on it.
+        file.sync_data().map_err(io_error("sync", path))?;
+        let mut database = Self { sled: open_sled(path)?, file, generation: 0, commits: 0 };
+        File::open(path).and_then(|directory| directory.sync_all()).map_err(io_error("sync", path))?;
+        (database.generation, database.commits) = (database.number(path, GENERATION)?, database.number(path, COMMITS)?);
+        database.sync()?;
+        Ok(database)
+    }
+
+    /// How many commits it holds.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits
+    }
+
+    /// The size of sled's file in bytes.
+    pub(super) fn bytes(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn number(&self, path: &Path, key: &[u8]) -> Result<u64, StoreError> {
+        match self.sled.get(key).map_err(|error| engine_error(path, error))? {
+            Some(bytes) => match bytes.as_ref().try_into() {
+                Ok(bytes) => Ok(u64::from_be_bytes(bytes)),
+                Err(_) => Err(StoreError::damaged(path, "a number")),
+            },
+            None => Ok(0),
+        }
+    }
+
+    /// Makes the changes durable, all or none. Blocks on the disk.
+    pub(super) fn commit<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<(), StoreError> {
+        let (mut batch, generation) = batch(changes, self.generation);
+        batch.insert(COMMITS, &(self.commits + 1).to_be_bytes());
+        let _until_synced = sled::pin();
+        self.sled.apply_batch(batch)?;
+        self.sync()?;
+        self.commits += 1;
+        self.generation = generation;
+        Ok(())
+    }
+
+    /// Writes changes that become durable with the next commit, and need not be whole before it.
+    pub(super) fn prepare(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let (batch, generation) = batch(changes, self.generation);
+        self.sled.apply_batch(batch)?;
+        self.generation = generation;
+        Ok(())
+    }
+
+    /// Brings everything that was written to the disk.
+    fn sync(&self) -> Result<(), StoreError> {
+        self.sled.flush()?;
+        self.file.sync_data().map_err(|error| StoreError::Engine(error.into()))
+    }
+
+    /// Everything under the current generation, and the unused key pairs.
+    pub(super) fn read_all(&self, path: &Path) -> Result<Stored, StoreError> {
+        let damaged = |what| StoreError::damaged(path, what);
+        let unreadable = |error| engine_error(path, error);
+        let mut stored = Stored::default();
+        for entry in self.sled.scan_prefix(b"u") {
+            let (key, value) = entry.map_err(unreadable)?;
+            let pair = public_key(&key[1..]).and_then(|key| decode_key_pair(key, &value)).map_err(damaged)?;
+            stored.unused.push(pair.into());
+        }
+        let prefix = generation_prefix(self.generation);
+        for entry in self.sled.scan_prefix(&prefix) {
+            let (key, value) = entry.map_err(unreadable)?;
+            read_record(&mut stored, &key[prefix.len()..], &value).map_err(damaged)?;
+        }
+        // Reading makes sled tidy up, and so write.
+        self.sync()?;
+        Ok(stored)
+    }
+}
+
+/// Reads one record of the current generation.
+fn read_record(stored: &mut Stored, key: &[u8], value: &[u8]) -> Result<(), &'static str> {
+    let (kind, name) = key.split_first().ok_or("a key without a kind")?;
+    match kind {
+        b'a' => stored.active = Some(session_key(value)?),
+        b's' => stored.sessions.push((session_key(name)?, decode_session(value)?.into())),
+        b'k' => stored.in_use.push(decode_key_pair(public_key(name)?, value)?.into()),
+        _ => return Err("a record of an unknown kind"),
+    }
+    Ok(())
+}
+
+/// The changes as one batch, and the generation after them.
+fn batch<'a>(changes: impl IntoIterator<Item = &'a Change>, mut generation: u64) -> (sled::Batch, u64) {
+    let mut batch = sled::Batch::default();
+    for change in changes {
+        match change {
+            Change::PutSession(key, session) => {
+                batch.insert(session_at(generation, key), encode_session(session).as_slice());
+            }
+            Change::RemoveSession(key) => batch.remove(session_at(generation, key)),
+            Change::SetActive(Some(key)) => batch.insert(active_at(generation), key.as_str()),
+            Change::SetActive(None) => batch.remove(active_at(generation)),
+            Change::PutUnused(pair) => batch.insert(unused_at(pair.public_key()), encode_key_pair(pair).as_slice()),
+            Change::RemoveUnused(key) => batch.remove(unused_at(key)),
+            Change::PutInUse(pair) => {
+                batch.insert(in_use_at(generation, pair.public_key()), encode_key_pair(pair).as_slice());
+            }
+            Change::RemoveInUse(key) => batch.remove(in_use_at(generation, key)),
+            Change::ClearAll => {
+                generation += 1;
+                batch.insert(GENERATION, &generation.to_be_bytes());
+            }
+        }
+    }
+    (batch, generation)
+}
+
+pub(super) fn open_sled(path: &Path) -> Result<sled::Db, StoreError> {
+    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).segment_size(SEGMENT_BYTES);
+    let config = config.flush_every_ms(None);
+    // sled has been seen to panic on a damaged file.
+    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(sled)) => Ok(sled),
+        Ok(Err(error)) => Err(engine_error(path, error)),
+        Err(_) => Err(StoreError::damaged(path, UNREADABLE)),
+    }
+}
+
+/// What sled says of a checksum that is wrong is damage; all else is the disk.
+fn engine_error(path: &Path, error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Corruption { .. } => StoreError::damaged(path, UNREADABLE),
+        error => StoreError::Engine(error),
+    }
+}
+
+const UNREADABLE: &str = "its file `db` cannot be read";
+
+fn open_file(path: &Path) -> Result<File, StoreError> {
+    let path = path.join("db");
+    File::open(&path).map_err(io_error("open", &path))
+}
+
+/// Removes what a kill during sled's snapshot leaves behind: sled would refuse to open for ever.
+/// A finished snapshot must stay.
+fn remove_unfinished_snapshots(path: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(path).map_err(io_error("list", path))? {
+        let file: PathBuf = entry.map_err(io_error("list", path))?.path();
+        if file.extension().is_some_and(|extension| extension == "generating") {
+            fs::remove_file(&file).map_err(io_error("remove the unfinished snapshot", &file))?;
+        }
+    }
+    Ok(())
+}
+
+const GENERATION: &[u8] = b"n";
+const COMMITS: &[u8] = b"c";
+
+fn unused_at(key: &PublicKey) -> Vec<u8> {
+    [b"u", key.as_bytes().as_slice()].concat()
+}
+
+fn generation_prefix(generation: u64) -> Vec<u8> {
+    [b"g".as_slice(), &generation.to_be_bytes()].concat()
+}
+
+fn active_at(generation: u64) -> Vec<u8> {
+    [&*generation_prefix(generation), b"a"].concat()
+}
+
+fn session_at(generation: u64, key: &SessionKey) -> Vec<u8> {
+    [&*generation_prefix(generation), b"s", key.as_str().as_bytes()].concat()
+}
+
+fn in_use_at(generation: u64, key: &PublicKey) -> Vec<u8> {
+    [&*generation_prefix(generation), b"k", key.as_bytes()].concat()
+}
+
+fn session_key(bytes: &[u8]) -> Result<SessionKey, &'static str> {
+    std::str::from_utf8(bytes).ok().and_then(|name| name.parse().ok()).ok_or("a session key")
+}
+
+fn public_key(bytes: &[u8]) -> Result<PublicKey, &'static str> {
+    PublicKey::try_from(bytes).map_err(|_| "the name of a key pair")
+}
