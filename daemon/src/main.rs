@@ -9,10 +9,10 @@ use keyfobd::config::Flags;
 use keyfobd::{Daemon, Error, log, process};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// With the system's allocator the threads of glibc wait for each other's arenas, and the memory of a large
-/// vault stays with the process when its sessions are cleared.
+/// With glibc's allocator threads wait for each other's arenas, and the memory of a large vault stays with the
+/// process after its sessions are cleared.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();

@@ -1,6 +1,8 @@
 //! What the tests share: a daemon in the test's own process ([`TestDaemon`]) or in one of its own
 //! ([`DaemonProcess`]), a client that knows nothing but lines of JSON ([`RawClient`]), and tokens in
-//! Turnkey's format ([`login`]). [`properties`] says what must hold for whatever bytes arrive.
+//! Turnkey's format ([`login`]). [`properties`] says what must hold for
+//! whatever bytes arrive, [`model`] what the vault would do on a plain map, and [`history`] whether several
+//! clients can have seen what they saw.
 //!
 //! Nothing here sleeps. A daemon is ready when its socket is bound, time passes when a test says so,
 //! and a read that waits for ever fails after [`PATIENCE`].
@@ -8,7 +10,9 @@
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
 mod daemon;
+pub mod history;
 pub mod login;
+pub mod model;
 mod process;
 pub mod properties;
 mod raw;

@@ -1,6 +1,8 @@
 //! The properties of `keyfob_tests::properties`, for the seeds of the fuzzers, for mutations of them, and
 //! for random bytes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::fs;
 use std::path::Path;
 

@@ -88,9 +88,11 @@ impl Database {
     pub(super) fn commit<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<(), StoreError> {
         let (mut batch, generation) = batch(changes, self.generation);
         batch.insert(COMMITS, &(self.commits + 1).to_be_bytes());
-        let _until_synced = sled::pin();
+        let until_synced = sled::pin();
         self.sled.apply_batch(batch)?;
         self.sync()?;
+        // Gives back buffers that sled has done with, which are large.
+        until_synced.flush();
         self.commits += 1;
         self.generation = generation;
         Ok(())

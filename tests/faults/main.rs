@@ -1,0 +1,55 @@
+//! What befalls a vault, done to it on purpose: processes that are killed and power that fails, in the middle
+//! of everything. Each run says what it did, and ends with an error as soon as anything that was acknowledged
+//! is missing.
+//!
+//! ```text
+//! cargo run --release -p keyfob-tests --bin faults
+//! ```
+
+mod kill;
+mod progress;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::progress::Progress;
+
+/// Kill the daemon and cut the power in the middle of work, and look for what was lost.
+#[derive(Parser)]
+struct Flags {
+    /// What to do; everything, at full length, when nothing is named.
+    #[command(subcommand)]
+    fault: Option<Fault>,
+    /// Begins the random numbers. A run with the same seed asks the same and kills at the same points, as far
+    /// as the machine's own timing allows.
+    #[arg(long, global = true)]
+    seed: Option<u64>,
+}
+
+#[derive(Subcommand)]
+enum Fault {
+    /// `kill -9` at random instants while four clients work; then check that what they saw is linearizable.
+    Kill {
+        /// How often.
+        #[arg(long, default_value_t = 1000)]
+        kills: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let seed = flags.seed.unwrap_or_else(|| fastrand::u64(..));
+    let result = match flags.fault {
+        Some(Fault::Kill { kills }) => kill::run(kills, seed, &mut Progress::new("kill", kills)),
+        None => kill::run(1000, seed, &mut Progress::new("kill", 1000)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            let _ = writeln!(io::stderr(), "{what}\nTo repeat it: --seed {seed}");
+            ExitCode::FAILURE
+        }
+    }
+}

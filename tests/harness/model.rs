@@ -1,0 +1,339 @@
+//! [`Model`]: the vault's rules on a plain map, as the documents tell them; and [`Step`]: what a client may
+//! do to both.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::unnecessary_wraps, reason = "every call may say a fault, though some never do")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use data_encoding::HEXLOWER;
+use p256::ecdsa::SigningKey;
+use serde_json::{Value, json};
+
+use crate::login::token;
+
+/// What a call says that the model knows too: a fault's code, or the reply's essence.
+pub type Said = Result<Vec<String>, String>;
+
+/// Everything in the vault.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Model {
+    /// Seconds since the epoch.
+    pub now: u64,
+    sessions: BTreeMap<String, (String, u64)>,
+    /// The key pairs, and when they came.
+    pairs: BTreeMap<String, u64>,
+    active: Option<String>,
+}
+
+impl Model {
+    /// An empty vault.
+    #[must_use]
+    pub fn new(now: u64) -> Self {
+        Self { now, sessions: BTreeMap::new(), pairs: BTreeMap::new(), active: None }
+    }
+
+    /// The vault that holds this, as [`Model::contents`] shows it.
+    #[must_use]
+    pub fn of(contents: &[String]) -> Self {
+        let mut model = Self::new(0);
+        for line in contents {
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                ["session", name, pair, expiry] => {
+                    model.sessions.insert(name.to_owned(), (pair.to_owned(), expiry.parse().unwrap()));
+                }
+                ["pair", pair, at, _] => drop(model.pairs.insert(pair.to_owned(), at.parse().unwrap())),
+                ["active", "None"] => {}
+                _ => {
+                    let name = line.strip_prefix("active Some(\"").and_then(|rest| rest.strip_suffix("\")"));
+                    model.active = Some(name.expect("the active session").to_owned());
+                }
+            }
+        }
+        model
+    }
+
+    /// Lets time pass.
+    pub fn wait(&mut self, seconds: u64) {
+        self.now += seconds;
+        let expired: Vec<String> =
+            self.sessions.iter().filter(|(_, (_, expiry))| *expiry <= self.now).map(|(name, _)| name.clone()).collect();
+        for name in expired {
+            self.remove(&name);
+        }
+    }
+
+    fn is_named(&self, pair: &str) -> bool {
+        self.sessions.values().any(|(named, _)| named == pair)
+    }
+
+    fn remove(&mut self, name: &str) -> (Option<String>, bool) {
+        let (pair, _) = self.sessions.remove(name).unwrap();
+        let is_last = !self.is_named(&pair);
+        let deleted = if is_last { self.pairs.remove(&pair).map(|_| pair) } else { None };
+        let was_active = self.active.as_deref() == Some(name);
+        if was_active {
+            self.active = None;
+        }
+        (deleted, was_active)
+    }
+
+    fn create(&mut self, pair: &str) -> Said {
+        self.pairs.entry(pair.to_owned()).or_insert(self.now);
+        Ok(vec![pair.to_owned()])
+    }
+
+    fn store(&mut self, name: &str, pair: &str, expiry: u64) -> Said {
+        if expiry <= self.now {
+            return Err("SESSION_EXPIRED".to_owned());
+        }
+        let old = self.sessions.insert(name.to_owned(), (pair.to_owned(), expiry));
+        if let Some((old_pair, _)) = &old
+            && !self.is_named(old_pair)
+        {
+            self.pairs.remove(old_pair);
+        }
+        self.active = Some(name.to_owned());
+        Ok(vec![name.to_owned(), old.is_some().to_string()])
+    }
+
+    fn clear(&mut self, name: Option<&str>) -> Said {
+        let name = match name {
+            Some(name) if self.sessions.contains_key(name) => name.to_owned(),
+            Some(_) => return Err("NOT_FOUND".to_owned()),
+            None => self.active.clone().ok_or("NO_SESSION_FOUND")?,
+        };
+        let (deleted, was_active) = self.remove(&name);
+        Ok(vec![name, deleted.unwrap_or_default(), was_active.to_string()])
+    }
+
+    fn clear_all(&mut self) -> Said {
+        if self.sessions.is_empty() {
+            return Err("NO_SESSION_FOUND".to_owned());
+        }
+        let sessions = std::mem::take(&mut self.sessions);
+        let named: BTreeSet<&String> = sessions.values().map(|(pair, _)| pair).collect();
+        let before = self.pairs.len();
+        self.pairs.retain(|pair, _| !named.contains(pair));
+        self.active = None;
+        Ok(vec![sessions.len().to_string(), (before - self.pairs.len()).to_string()])
+    }
+
+    fn activate(&mut self, name: &str) -> Said {
+        if !self.sessions.contains_key(name) {
+            return Err("NOT_FOUND".to_owned());
+        }
+        self.active = Some(name.to_owned());
+        Ok(vec![name.to_owned()])
+    }
+
+    fn delete(&mut self, pair: &str) -> Said {
+        match (self.pairs.contains_key(pair), self.is_named(pair)) {
+            (true, true) => Err("KEY_PAIR_IN_USE".to_owned()),
+            (true, false) => {
+                self.pairs.remove(pair);
+                Ok(vec![pair.to_owned()])
+            }
+            (false, _) => Err("NOT_FOUND".to_owned()),
+        }
+    }
+
+    fn prune(&mut self, min_age: u64) -> Said {
+        let now = self.now;
+        let is_due = |created: &u64| now - created >= min_age;
+        let due: Vec<String> = self
+            .pairs
+            .iter()
+            .filter(|(pair, at)| is_due(at) && !self.is_named(pair))
+            .map(|(pair, _)| pair.clone())
+            .collect();
+        for pair in &due {
+            self.pairs.remove(pair);
+        }
+        Ok(due)
+    }
+
+    fn sign(&self, pair: Option<&str>, name: Option<&str>) -> Said {
+        let pair = match (pair, name) {
+            (Some(_), Some(_)) => return Err("INVALID_PARAMS".to_owned()),
+            (Some(pair), None) => pair.to_owned(),
+            (None, name) => {
+                let name = name.map(str::to_owned).or_else(|| self.active.clone()).ok_or("NO_SESSION_FOUND")?;
+                self.sessions.get(&name).ok_or("NOT_FOUND")?.0.clone()
+            }
+        };
+        if self.pairs.contains_key(&pair) { Ok(vec![pair]) } else { Err("NOT_FOUND".to_owned()) }
+    }
+
+    /// All sessions and the active session key, as one call lists them.
+    fn list(&self) -> Said {
+        let sessions = self.sessions.iter().map(|(name, (pair, expiry))| format!("session {name} {pair} {expiry}"));
+        Ok(sessions.chain([format!("active {:?}", self.active)]).collect())
+    }
+
+    /// All that there is, as [`listed`] shows it.
+    #[must_use]
+    pub fn contents(&self) -> Vec<String> {
+        let pairs = self.pairs.iter().map(|(pair, at)| format!("pair {pair} {at} {}", self.is_named(pair)));
+        self.list().into_iter().flatten().chain(pairs).collect()
+    }
+}
+
+/// What a client may do. Names and key pairs go by number.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields are the parameters of the calls")]
+pub enum Step {
+    Create { pair: usize },
+    Store { name: usize, pair: usize, lifetime: u64 },
+    Clear { name: Option<usize> },
+    ClearAll,
+    Activate { name: usize },
+    Delete { pair: usize },
+    Prune { min_age: Option<u64> },
+    Sign { pair: Option<usize>, name: Option<usize> },
+    List,
+}
+
+impl Step {
+    /// The step as a call, for a vault in which it is `now`. Names begin with `prefix`.
+    #[must_use]
+    pub fn call(&self, pairs: &[KeyPair], prefix: &str, now: u64) -> (&'static str, Value) {
+        let name = |number: &usize| format!("{prefix}{number}");
+        let public = |number: &usize| &pairs[*number].public_key;
+        match self {
+            Self::Create { pair } => {
+                let KeyPair { public_key, private_key } = &pairs[*pair];
+                let external = json!({ "publicKey": public_key, "privateKey": private_key });
+                ("createApiKeyPair", json!({ "externalKeyPair": external }))
+            }
+            Self::Store { name: number, pair, lifetime } => {
+                let token = token(public(pair), now + lifetime);
+                ("storeSession", json!({ "sessionToken": token, "sessionKey": name(number) }))
+            }
+            Self::Clear { name: Some(number) } => ("clearSession", json!({ "sessionKey": name(number) })),
+            Self::Clear { name: None } => ("clearSession", json!({})),
+            Self::ClearAll => ("clearAllSessions", json!({})),
+            Self::Activate { name: number } => ("setActiveSession", json!({ "sessionKey": name(number) })),
+            Self::Delete { pair } => ("deleteApiKeyPair", json!({ "publicKey": public(pair) })),
+            Self::Prune { min_age: None } => ("clearUnusedKeyPairs", json!({})),
+            Self::Prune { min_age: Some(age) } => ("clearUnusedKeyPairs", json!({ "minAgeSeconds": age })),
+            Self::Sign { pair, name: number } => {
+                let mut params = json!({ "payload": "" });
+                if let Some(pair) = pair {
+                    params["publicKey"] = json!(public(pair));
+                }
+                if let Some(number) = number {
+                    params["sessionKey"] = json!(name(number));
+                }
+                ("sign", params)
+            }
+            Self::List => ("getAllSessions", json!({})),
+        }
+    }
+
+    /// What the model says to the same step.
+    ///
+    /// # Errors
+    ///
+    /// The code of the fault.
+    pub fn apply(&self, pairs: &[KeyPair], prefix: &str, model: &mut Model) -> Said {
+        let name = |number: &usize| format!("{prefix}{number}");
+        let public = |number: &usize| pairs[*number].public_key.clone();
+        match self {
+            Self::Create { pair } => model.create(&public(pair)),
+            Self::Store { name: number, pair, lifetime } => {
+                let expiry = model.now + lifetime;
+                model.store(&name(number), &public(pair), expiry)
+            }
+            Self::Clear { name: number } => model.clear(number.as_ref().map(name).as_deref()),
+            Self::ClearAll => model.clear_all(),
+            Self::Activate { name: number } => model.activate(&name(number)),
+            Self::Delete { pair } => model.delete(&public(pair)),
+            Self::Prune { min_age } => model.prune(min_age.unwrap_or(900)),
+            Self::Sign { pair, name: number } => {
+                model.sign(pair.as_ref().map(public).as_deref(), number.as_ref().map(name).as_deref())
+            }
+            Self::List => model.list(),
+        }
+    }
+}
+
+/// What the daemon said to a call.
+///
+/// # Errors
+///
+/// The code of the fault.
+pub fn said(method: &str, answer: &Value) -> Said {
+    match answer["error"]["data"]["code"].as_str() {
+        Some(code) => Err(code.to_owned()),
+        None => Ok(essence(method, &answer["result"])),
+    }
+}
+
+/// A key pair in hex.
+pub struct KeyPair {
+    /// 66 characters.
+    pub public_key: String,
+    /// 64 characters.
+    pub private_key: String,
+}
+
+impl KeyPair {
+    /// Key pairs that every run shares: those of the private keys 1 to `count`.
+    #[must_use]
+    pub fn first(count: usize) -> Vec<Self> {
+        (1..=count)
+            .map(|number| {
+                let private_key = format!("{number:064x}");
+                let scalar = HEXLOWER.decode(private_key.as_bytes()).expect("hex");
+                let key = SigningKey::from_slice(&scalar).expect("a private key");
+                Self { public_key: HEXLOWER.encode(key.verifying_key().to_sec1_point(true).as_bytes()), private_key }
+            })
+            .collect()
+    }
+}
+
+/// What a reply says that the model knows too.
+fn essence(method: &str, result: &Value) -> Vec<String> {
+    let text = |field: &str| result[field].as_str().unwrap_or_default().to_owned();
+    let other = |field: &str| result[field].to_string();
+    match method {
+        "createApiKeyPair" | "deleteApiKeyPair" | "sign" => vec![text("publicKey")],
+        "storeSession" => vec![text("sessionKey"), other("replaced")],
+        "clearSession" => vec![text("sessionKey"), text("deletedPublicKey"), other("wasActive")],
+        "clearAllSessions" => vec![other("clearedSessions"), other("deletedKeyPairs")],
+        "setActiveSession" => vec![text("sessionKey")],
+        "getAllSessions" => listed_sessions(result),
+        "clearUnusedKeyPairs" => {
+            let keys = result["deletedPublicKeys"].as_array().unwrap();
+            let mut keys: Vec<String> = keys.iter().map(|key| key.as_str().unwrap().to_owned()).collect();
+            // The oldest come first; the model knows them by name.
+            keys.sort();
+            keys
+        }
+        _ => panic!("the model does not know {method}"),
+    }
+}
+
+/// What the daemon lists, as [`Model::contents`] shows it.
+#[must_use]
+pub fn listed(sessions: &Value, pairs: &Value) -> Vec<String> {
+    let pairs = pairs["keyPairs"].as_array().unwrap().iter().map(|pair| {
+        let is_named = !pair["sessionKeys"].as_array().unwrap().is_empty();
+        format!("pair {} {} {is_named}", text(&pair["publicKey"]), pair["createdAt"])
+    });
+    listed_sessions(sessions).into_iter().chain(pairs).collect()
+}
+
+fn listed_sessions(reply: &Value) -> Vec<String> {
+    let active = format!("active {:?}", reply["activeSessionKey"].as_str());
+    let sessions = reply["sessions"].as_array().unwrap().iter().map(|entry| {
+        let (name, session) = (text(&entry["sessionKey"]), &entry["session"]);
+        format!("session {name} {} {}", text(&session["publicKey"]), session["expiry"])
+    });
+    sessions.chain([active]).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
