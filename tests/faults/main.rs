@@ -6,8 +6,11 @@
 //! cargo run --release -p keyfob-tests --bin faults
 //! ```
 
+mod disk;
 mod kill;
+mod power_cut;
 mod progress;
+mod trace;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -36,6 +39,16 @@ enum Fault {
         #[arg(long, default_value_t = 1000)]
         kills: u64,
     },
+    /// Cut the power at random instants: make the disk as it may be left then, and open the vault on it. Needs
+    /// `strace`.
+    PowerCut {
+        /// How often.
+        #[arg(long, default_value_t = 300)]
+        cuts: u64,
+        /// Pretend that the daemon does not call fdatasync. This has to end with a loss.
+        #[arg(long)]
+        without_fdatasync: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -43,7 +56,11 @@ fn main() -> ExitCode {
     let seed = flags.seed.unwrap_or_else(|| fastrand::u64(..));
     let result = match flags.fault {
         Some(Fault::Kill { kills }) => kill::run(kills, seed, &mut Progress::new("kill", kills)),
-        None => kill::run(1000, seed, &mut Progress::new("kill", 1000)),
+        Some(Fault::PowerCut { cuts, without_fdatasync }) => {
+            power_cut::run(cuts, seed, without_fdatasync, &mut Progress::new("power-cut", cuts))
+        }
+        None => kill::run(1000, seed, &mut Progress::new("kill", 1000))
+            .and_then(|()| power_cut::run(300, seed, false, &mut Progress::new("power-cut", 300))),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

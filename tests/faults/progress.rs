@@ -40,7 +40,8 @@ impl Progress {
         self.say(what);
     }
 
-    fn say(&self, what: &str) {
+    /// Something to know.
+    pub(crate) fn say(&self, what: &str) {
         if !self.is_silent {
             // Whoever closed the pipe has seen enough.
             let _ = writeln!(io::stdout(), "{} [{:.0} s] {what}", self.name, self.began.elapsed().as_secs_f64());

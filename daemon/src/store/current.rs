@@ -48,7 +48,7 @@ impl Current {
         let replace = || -> io::Result<()> {
             let unfinished = store.join("current.new");
             let mut file = File::create(&unfinished)?;
-            writeln!(file, "{} {}", self.number, self.commits)?;
+            file.write_all(format!("{} {}\n", self.number, self.commits).as_bytes())?;
             file.sync_all()?;
             fs::rename(&unfinished, store.join(FILE))?;
             File::open(store)?.sync_all()
