@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use keyfob_tests::DaemonProcess;
 use keyfob_tests::login::token;
@@ -109,4 +110,97 @@ fn a_store_of_a_later_release_is_refused_and_not_touched() {
     let (line, code) = refused(|store| fs::write(store.join("format"), "2\n").unwrap());
     assert_eq!(code, Some(65), "{line}");
     assert!(line.contains("has format 2") && line.contains("newer keyfobd"), "{line}");
+}
+
+/// Starts a daemon whose calls of one kind fail from some call of each thread on, as on a disk that breaks. `None` where
+/// `strace`, which makes them fail, is not installed.
+fn start_on_a_breaking_disk(dir: &Path, call: &str, from: u32) -> Option<DaemonProcess> {
+    let daemon = DaemonProcess::command(dir);
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]);
+    strace.arg(format!("inject={call}:error=EIO:when={from}+"));
+    strace.arg(daemon.get_program()).args(daemon.get_args());
+    let is_there = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
+    is_there.then(|| DaemonProcess::spawn(strace, dir).unwrap())
+}
+
+#[test]
+fn a_write_or_a_sync_that_fails_refuses_mutations_and_loses_nothing() {
+    for call in ["fdatasync", "pwrite64", "sync_file_range"] {
+        let dir = directory();
+        let Some(daemon) = start_on_a_breaking_disk(dir.path(), call, 8) else { return };
+        let mut client = daemon.connect();
+        let mut created = Vec::new();
+        let fault = loop {
+            let mut answer = client.exchange("createApiKeyPair", json!({}));
+            if answer["error"].is_object() {
+                break answer["error"].take();
+            }
+            created.push(answer["result"]["publicKey"].take());
+            assert!(created.len() < 1000, "{call} should have failed by now");
+        };
+        assert_eq!(fault["data"]["code"], "STORAGE_ERROR", "{call}");
+        assert!(created.len() > 3, "{call}");
+        let listed = client.call("listApiKeyPairs", json!({}));
+        assert_eq!(listed["keyPairs"].as_array().unwrap().len(), created.len(), "{call}: nothing else is seen");
+        client.call("sign", json!({ "payload": "", "publicKey": created[0] }));
+        assert_eq!(client.code("createApiKeyPair", json!({})), "STORAGE_ERROR", "{call}");
+        let status = client.call("status", json!({}));
+        assert_eq!(status["health"], "storageFailed", "{call}");
+        let pid = status["pid"].to_string();
+        assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+        drop(daemon);
+
+        let daemon = DaemonProcess::start(dir.path());
+        let mut client = daemon.connect();
+        for key in created {
+            client.call("sign", json!({ "payload": "", "publicKey": key }));
+        }
+        client.call("createApiKeyPair", json!({}));
+    }
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_written_or_is_not_ours_is_refused() {
+    const NOBODY: u32 = 65_534;
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return;
+    }
+    let dir = directory();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let data = dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let refusal = || {
+        let mut command = DaemonProcess::command(dir.path());
+        command.uid(NOBODY).gid(NOBODY);
+        DaemonProcess::spawn(command, dir.path()).err().unwrap()
+    };
+    let (line, status) = refusal();
+    assert!(line.contains("belongs to another user"), "{line}");
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 0);
+
+    std::os::unix::fs::chown(&data, Some(NOBODY), Some(NOBODY)).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o500)).unwrap();
+    let (line, status) = refusal();
+    assert!(line.contains("Permission denied") && line.contains("data"), "{line}");
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_refused_and_not_touched() {
+    for left in [0, 30, 200] {
+        let (line, code) = refused(|store| {
+            let db = fs::OpenOptions::new().write(true).open(store.join("sled.1/db")).unwrap();
+            db.set_len(left).unwrap();
+            for snapshot in fs::read_dir(store.join("sled.1")).unwrap() {
+                let path = snapshot.unwrap().path();
+                if left == 0 && path.file_name().unwrap().to_string_lossy().starts_with("snap") {
+                    fs::remove_file(path).unwrap();
+                }
+            }
+        });
+        assert_eq!(code, Some(65), "{left} bytes: {line}");
+        assert!(line.contains("damaged"), "{line}");
+    }
 }

@@ -78,3 +78,28 @@ fn a_thousand_that_expire_at_once_all_go() {
     let counts = client.call("status", json!({}))["counts"].clone();
     assert_eq!((&counts["sessions"], &counts["keyPairsInUse"]), (&json!(0), &json!(0)));
 }
+
+#[test]
+fn whatever_the_clock_does_nothing_expired_is_served_and_nothing_goes_that_it_never_reached() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    let lifetimes = [10_u64, 100, 1000, 10_000];
+    for lifetime in lifetimes {
+        daemon.log_in(&mut client, &lifetime.to_string(), lifetime);
+    }
+    let mut furthest = 0;
+    // Forward, back before the start, a suspend of a quarter of an hour, back again, forward.
+    for seconds in [5_i64, -1000, 50, 0, 900, -50, 99, 2000, -100_000, 1500] {
+        let now = START.checked_add_signed(seconds).unwrap();
+        daemon.clock.set(Timestamp::from_secs(now));
+        furthest = furthest.max(seconds);
+        for lifetime in lifetimes {
+            let found = client.call("getSession", json!({ "sessionKey": lifetime.to_string() }))["session"].is_object();
+            let signs = client.exchange("sign", json!({ "payload": "", "sessionKey": lifetime.to_string() }));
+            assert_eq!(found, signs["result"].is_object());
+            let lifetime = i64::try_from(lifetime).unwrap();
+            assert!(!found || seconds < lifetime, "{lifetime} s were over");
+            assert!(found || furthest >= lifetime, "the clock never showed that {lifetime} s were over");
+        }
+    }
+}
