@@ -9,6 +9,7 @@
 
 mod baseline;
 mod drive;
+mod neighbours;
 mod peers;
 mod process;
 mod report;
@@ -26,7 +27,8 @@ use crate::rows::{Effort, GROUPS};
 /// Measure keyfobd under load, as ratios to baselines measured in the same run.
 #[derive(Parser)]
 struct Flags {
-    /// The groups of rows to measure: read, stamp, store, clear, clear-all, start, churn, call. All of them
+    /// The groups of rows to measure: read, stamp, store, clear, clear-all, start, churn, call,
+    /// neighbours. All of them
     /// when none is named.
     groups: Vec<String>,
     /// Do much less: the figures mean little, but every row is tried.

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::baseline::{Echo, appends, runs, signatures};
 use crate::drive::Measured;
+use crate::neighbours;
 use crate::peers::{Redis, Sqlite, SshAgent};
-use crate::process::Usage;
 use crate::report::Aim::{AtLeast, AtMost};
 use crate::report::Report;
 use crate::vault::{Vault, request};
@@ -22,13 +22,17 @@ pub(crate) struct Effort {
     pub(crate) time: Duration,
     /// What counts of sessions are divided by.
     pub(crate) divisor: usize,
+    /// How long the daemon's memory is left to settle: unused pages decay within 10 s.
+    decay: Duration,
 }
 
 impl Effort {
     /// What `cargo run` does without flags.
-    pub(crate) const FULL: Self = Self { rounds: 5, time: Duration::from_millis(700), divisor: 1 };
+    pub(crate) const FULL: Self =
+        Self { rounds: 5, time: Duration::from_millis(700), divisor: 1, decay: Duration::from_secs(15) };
     /// Enough to see that every row works.
-    pub(crate) const QUICK: Self = Self { rounds: 1, time: Duration::from_millis(100), divisor: 20 };
+    pub(crate) const QUICK: Self =
+        Self { rounds: 1, time: Duration::from_millis(100), divisor: 20, decay: Duration::ZERO };
 
     fn sessions(self, count: usize) -> usize {
         count / self.divisor
@@ -45,7 +49,7 @@ impl Effort {
 pub(crate) type Group = (&'static str, fn(Effort, &mut Report));
 
 /// All groups, in the order of the table.
-pub(crate) const GROUPS: [Group; 8] = [
+pub(crate) const GROUPS: [Group; 9] = [
     ("read", reads),
     ("stamp", stamps),
     ("store", stores),
@@ -54,6 +58,7 @@ pub(crate) const GROUPS: [Group; 8] = [
     ("start", starts),
     ("churn", churn),
     ("call", calls),
+    ("neighbours", neighbours::rows),
 ];
 
 fn reads(effort: Effort, report: &mut Report) {
@@ -92,7 +97,7 @@ fn stamps(effort: Effort, report: &mut Report) {
     for (keys, name) in [(1, ""), (10_000, ", 10,000 keys")] {
         vault.create_keys(effort.sessions(keys));
         for connections in [1, 8] {
-            let name = format!("stamp, {connections} connections{name}");
+            let name = format!("stamp, {}{name}", plural(connections));
             let (ratio, measured) = effort.compare(|| {
                 let signed = signatures(connections.min(cores), effort.time);
                 let stamped = vault.repeat(connections, 1, &stamp, effort.time);
@@ -136,7 +141,7 @@ fn stores(effort: Effort, report: &mut Report) {
             let stored = vault.stores(connections, effort.time);
             (stored.rate / appended.rate, stored)
         });
-        let name = format!("durable store, {connections} connections");
+        let name = format!("durable store, {}", plural(connections));
         report.load(name, &measured, Some(vault.usage().rss()), (ratio, "× rate of fdatasync"), None);
     }
 }
@@ -153,7 +158,7 @@ fn clears(effort: Effort, report: &mut Report) {
             p50s.push(cleared.quantile(0.5).as_secs_f64() / appended.quantile(0.5).as_secs_f64());
             (cleared.rate / appended.rate, cleared)
         });
-        let name = format!("durable clear, {connections} connections");
+        let name = format!("durable clear, {}", plural(connections));
         let rss = Some(vault.usage().rss());
         if connections == 1 {
             p50s.sort_by(f64::total_cmp);
@@ -193,10 +198,10 @@ fn clear_alls(effort: Effort, report: &mut Report) {
         let count = effort.sessions(count);
         let vault = Vault::empty();
         let idle = vault.usage().rss();
-        let mut rss = 0.0;
-        let measured = effort.compare(|| {
+        // A large vault takes a while to fill.
+        let few = Effort { rounds: effort.rounds.min(3), ..effort };
+        let measured = few.compare(|| {
             vault.fill((0..count).map(|number| format!("session-{number}")));
-            rss = vault.usage().rss();
             let cleared = vault.clear_all();
             vault.wait_until_tidy();
             (cleared.quantile(0.5).as_secs_f64() * 1e3, cleared)
@@ -204,6 +209,7 @@ fn clear_alls(effort: Effort, report: &mut Report) {
         report.value(format!("clear all of {count} sessions"), measured.0, "ms", Some(AtMost(aim)));
         let vault = vault.restart().0;
         vault.fill((0..count).map(|number| format!("session-{number}")));
+        settle(effort);
         let full = vault.usage().rss();
         report.value(format!("RSS with {count} sessions"), full, "MiB", (count == 10_000).then_some(AtMost(40.0)));
         if count >= 10_000 {
@@ -212,21 +218,15 @@ fn clear_alls(effort: Effort, report: &mut Report) {
         }
         vault.clear_all();
         vault.wait_until_tidy();
-        settle(vault.usage());
+        settle(effort);
         report.value("RSS after the clear-all of them", vault.usage().rss(), "MiB", Some(AtMost(24.0)));
     }
 }
 
-/// Waits until a process has done nothing for a while.
-#[expect(clippy::disallowed_methods, reason = "nothing tells when an allocator gives memory back")]
-fn settle(usage: Usage) {
-    for _ in 0..50 {
-        let before = usage.cpu();
-        std::thread::sleep(Duration::from_millis(500));
-        if usage.cpu() == before {
-            return;
-        }
-    }
+/// Waits until the allocator has given back what it need not keep.
+#[expect(clippy::disallowed_methods, reason = "nothing tells when memory is given back")]
+fn settle(effort: Effort) {
+    std::thread::sleep(effort.decay);
 }
 
 fn starts(effort: Effort, report: &mut Report) {
@@ -283,6 +283,10 @@ fn calls(effort: Effort, report: &mut Report) {
         (status.quantile(0.5).as_secs_f64() / nothing.quantile(0.5).as_secs_f64(), status)
     });
     report.load("keyfob status, whole process", &measured, None, (ratio, "× /bin/true"), Some(AtMost(3.0)));
+}
+
+fn plural(connections: usize) -> String {
+    format!("{connections} connection{}", if connections == 1 { "" } else { "s" })
 }
 
 fn median(mut rounds: Vec<(f64, Measured)>) -> (f64, Measured) {

@@ -1,6 +1,6 @@
 //! [`Vault`]: the real daemon, in a process and a directory of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use keyfob_tests::{DaemonProcess, RawClient, login};
@@ -166,7 +166,8 @@ impl Vault {
         drive(self.usage(), &self.socket(), Framing::Line, depth, scripts)
     }
 
-    fn socket(&self) -> std::path::PathBuf {
+    /// Where the daemon listens.
+    pub(crate) fn socket(&self) -> PathBuf {
         self.directory().join("keyfob.sock")
     }
 }
