@@ -21,6 +21,7 @@ mod read;
 mod token;
 
 use std::sync::Arc;
+use std::thread;
 
 use keyfob_proto::{PublicKey, Session, SessionKey};
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
@@ -89,21 +90,45 @@ impl Vault {
     /// # Errors
     ///
     /// [`Inconsistent`] when the parts contradict each other.
+    ///
+    /// # Panics
+    ///
+    /// Never: building an index panics nowhere.
     pub fn restore(stored: Stored) -> Result<Self, Inconsistent> {
-        let mut vault = Self::default();
-        for (key, session) in stored.sessions {
-            vault.insert_session(key, session);
-        }
-        for pair in stored.in_use {
-            vault.in_use.insert_mut(*pair.public_key(), pair);
-        }
-        for pair in stored.unused {
+        let Stored { sessions, active, in_use, unused } = stored;
+        // Each index of a large vault takes a while to build, and none needs the others.
+        let mut vault = thread::scope(|scope| {
+            let by_expiry = scope.spawn(|| {
+                let places = sessions.iter().map(|(key, session)| (session.expiry, Some(key.clone())));
+                places.collect::<RedBlackTreeSetSync<_>>()
+            });
+            let by_key_pair = scope.spawn(|| {
+                let place = |(key, session): &(SessionKey, Arc<Session>)| {
+                    (session.public_key, session.expiry, Some(key.clone()))
+                };
+                sessions.iter().map(place).collect::<RedBlackTreeSetSync<_>>()
+            });
+            let in_use = scope.spawn(|| {
+                let pairs = in_use.into_iter().map(|pair| (*pair.public_key(), pair));
+                pairs.collect::<RedBlackTreeMapSync<_, _>>()
+            });
+            let sessions = sessions.iter().cloned().collect();
+            let built = "nothing in it panics";
+            Self {
+                sessions,
+                by_expiry: by_expiry.join().expect(built),
+                by_key_pair: by_key_pair.join().expect(built),
+                in_use: in_use.join().expect(built),
+                ..Self::default()
+            }
+        });
+        for pair in unused {
             vault.insert_unused(pair);
         }
-        if stored.active.as_ref().is_some_and(|key| !vault.sessions.contains_key(key)) {
+        if active.as_ref().is_some_and(|key| !vault.sessions.contains_key(key)) {
             return Err(Inconsistent::DanglingPointer);
         }
-        vault.active = stored.active;
+        vault.active = active;
         let in_use_unnamed = vault.in_use.keys().any(|key| !vault.is_named(key));
         let unused_named = vault.unused.keys().any(|key| vault.is_named(key));
         if in_use_unnamed || unused_named { Err(Inconsistent::KeyPairUse) } else { Ok(vault) }

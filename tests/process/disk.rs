@@ -128,7 +128,7 @@ fn start_on_a_breaking_disk(dir: &Path, call: &str, from: u32) -> Option<DaemonP
 fn a_write_or_a_sync_that_fails_refuses_mutations_and_loses_nothing() {
     for call in ["fdatasync", "pwrite64", "sync_file_range"] {
         let dir = directory();
-        let Some(daemon) = start_on_a_breaking_disk(dir.path(), call, 8) else { return };
+        let Some(mut daemon) = start_on_a_breaking_disk(dir.path(), call, 8) else { return };
         let mut client = daemon.connect();
         let mut created = Vec::new();
         let fault = loop {
@@ -149,7 +149,8 @@ fn a_write_or_a_sync_that_fails_refuses_mutations_and_loses_nothing() {
         assert_eq!(status["health"], "storageFailed", "{call}");
         let pid = status["pid"].to_string();
         assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
-        drop(daemon);
+        // strace ends when the daemon has.
+        daemon.child.wait().unwrap();
 
         let daemon = DaemonProcess::start(dir.path());
         let mut client = daemon.connect();
