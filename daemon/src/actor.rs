@@ -10,18 +10,20 @@
 //!
 //! Reads do not come here: they use the published vault, which shows durable state only.
 
+mod rewriting;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use keyfob_proto::{By, Code, Fault};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 
+use self::rewriting::{Rewriting, remove_in_background};
 use crate::clock::{Clock, Timestamp};
 use crate::events::EventLog;
 use crate::store::{Rewritten, Store, StoreError};
-use crate::vault::{Change, Draft, Mutation, Vault};
+use crate::vault::{Draft, Mutation, Vault};
 
 /// The most mutations of one commit.
 const GROUP: usize = 512;
@@ -135,24 +137,6 @@ pub struct Actor {
     rewrite_from: u64,
 }
 
-/// A rewriting of the vault that is under way.
-struct Rewriting {
-    task: JoinHandle<Result<Option<Rewritten>, StoreError>>,
-    cancelled: Arc<AtomicBool>,
-    /// What was committed since it began.
-    since: Vec<Change>,
-}
-
-impl Rewriting {
-    /// Waits until it is done. May be dropped and asked again.
-    async fn done(rewriting: &mut Option<Self>) -> Result<Option<Rewritten>, StoreError> {
-        match rewriting {
-            Some(Self { task, .. }) => task.await.unwrap_or(Ok(None)),
-            None => std::future::pending().await,
-        }
-    }
-}
-
 impl Actor {
     /// An actor over a store and the vault that was read from it.
     #[must_use]
@@ -194,10 +178,8 @@ impl Actor {
             }
             self.rewrite_if_wasteful();
         }
-        if let Some(Rewriting { task, cancelled, .. }) = self.rewriting.take() {
-            cancelled.store(true, Ordering::Relaxed);
-            // What it leaves, the next start removes.
-            drop(task.await);
+        if let Some(rewriting) = self.rewriting.take() {
+            rewriting.cancel().await;
         }
     }
 
@@ -211,27 +193,16 @@ impl Actor {
         {
             return;
         }
-        let rewrite = self.store.rewrite();
-        let cancelled = rewrite.cancelled();
-        let task = tokio::task::spawn_blocking(move || rewrite.write(&vault));
-        self.rewriting = Some(Rewriting { task, cancelled, since: Vec::new() });
+        self.rewriting = Some(Rewriting::begin(&self.store, vault));
     }
 
     /// Goes over to a database that was rewritten, once it has what was committed in the meantime.
     fn switch_to(&mut self, rewritten: Result<Option<Rewritten>, StoreError>) {
-        let Some(Rewriting { since, .. }) = self.rewriting.take() else { return };
-        let caught_up: Result<_, StoreError> = tokio::task::block_in_place(|| {
-            let Some(mut new) = rewritten? else { return Ok(None) };
-            new.catch_up(&since)?;
-            Ok(Some(new))
-        });
-        match caught_up {
+        let Some(rewriting) = self.rewriting.take() else { return };
+        match rewriting.catch_up(rewritten) {
             Ok(Some(new)) if !self.published.has_failed() => {
                 match tokio::task::block_in_place(|| self.store.switch_to(new)) {
-                    Ok(old) => drop(tokio::task::spawn_blocking(move || match old.remove() {
-                        Ok(()) => tracing::info!("the vault was rewritten"),
-                        Err(error) => tracing::warn!(%error, "the vault was rewritten, and the old file stays for now"),
-                    })),
+                    Ok(old) => remove_in_background(old),
                     Err(error) => self.fail(&error),
                 }
                 self.rewrite_from = 2 * self.store.bytes();
@@ -241,8 +212,7 @@ impl Actor {
             Err(error) => {
                 tracing::warn!(%error, "the vault could not be rewritten; it stays as it is");
                 self.rewrite_from = 2 * self.store.bytes();
-                let removed = tokio::task::block_in_place(|| self.store.remove_unfinished());
-                if let Err(error) = removed {
+                if let Err(error) = tokio::task::block_in_place(|| self.store.remove_unfinished()) {
                     tracing::warn!(%error, "what the rewriting left stays for now");
                 }
             }
@@ -295,7 +265,7 @@ impl Actor {
                 self.published.flushes.fetch_add(1, Ordering::Relaxed);
                 self.published.store_bytes.store(self.store.bytes(), Ordering::Relaxed);
                 if let Some(rewriting) = &mut self.rewriting {
-                    rewriting.since.extend_from_slice(draft.changes());
+                    rewriting.committed(draft.changes());
                 }
                 Ok(())
             }

@@ -12,11 +12,11 @@ use keyfobd::vault::{Change, Draft, Login, Mutation, Vault};
 pub const SECRET: &str = "s3cr3t-t0k3n";
 
 /// Stands for 64 KiB in the input of [`lines_are_cut_the_same_however_they_arrive`] when that begins with
-/// [`LARGE`] or more, so that a small input can hold a line over the cap.
+/// [`LARGE`], so that a small input can hold a line over the cap.
 pub const MANY: u8 = 0xFE;
 
 /// See [`MANY`]. Most inputs stay small: the large ones take a thousand times as long.
-pub const LARGE: u8 = 0xF8;
+pub const LARGE: u8 = 0xFF;
 
 /// A public key on the curve.
 const PUBLIC_KEY: &str = "03372068ec5127a7574c60d9831674e0cd003ae881c317b14adec9634b9be887c1";
@@ -25,8 +25,8 @@ const PUBLIC_KEY: &str = "03372068ec5127a7574c60d9831674e0cd003ae881c317b14adec9
 /// bytes, in whatever pieces they come. The first byte of the input sets the size of the pieces.
 pub fn lines_are_cut_the_same_however_they_arrive(input: &[u8]) {
     let Some((size, text)) = input.split_first() else { return };
-    // At most 8 MiB, so that two lines over the cap fit.
-    let mut left = if *size >= LARGE { 128 } else { 0 };
+    // Enough for a line over the cap and one below it.
+    let mut left = if *size == LARGE { 70 } else { 0 };
     let mut stream = Vec::new();
     for &byte in text {
         if byte == MANY && left > 0 {
@@ -42,8 +42,8 @@ pub fn lines_are_cut_the_same_however_they_arrive(input: &[u8]) {
     let mut expected = expected.into_iter();
     let mut buffer = LineBuffer::default();
     let mut told_of_unfinished = false;
-    // Small pieces for small inputs; one byte at a time would take for ever on large ones.
-    let size = if stream.len() > 64 * 1024 { 1 << (*size & 7) << 14 } else { usize::from(*size) + 1 };
+    // One byte at a time would take for ever on large ones.
+    let size = if *size == LARGE { 48 * 1024 } else { usize::from(*size) + 1 };
     for piece in stream.chunks(size) {
         buffer.space().extend_from_slice(piece);
         assert!(buffer.space().capacity() <= 3 * MAX_LINE_BYTES, "bounded");

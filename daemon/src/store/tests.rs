@@ -120,7 +120,7 @@ fn clear_all_is_one_small_record_and_a_rewriting_takes_the_rest_away() {
     let mut disk = Disk::new();
     let kept = disk.apply(NewKeyPair(pair())).public_key;
     let used = pair();
-    let login = session(&used, 2000, "s");
+    let login = session(&used, 1500, "s");
     disk.apply(NewKeyPair(used));
     disk.store_many(3000, &login);
     assert!(!disk.store().is_wasteful(3001));
