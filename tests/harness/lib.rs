@@ -9,6 +9,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
+mod crowd;
 mod daemon;
 pub mod history;
 pub mod login;
@@ -19,6 +20,7 @@ mod raw;
 
 use std::time::Duration;
 
+pub use crowd::Crowd;
 pub use daemon::{START, TestDaemon};
 pub use process::{DaemonProcess, programs};
 pub use raw::RawClient;

@@ -1,12 +1,13 @@
 //! Bad neighbours: what one client feels while others are silent, stuck, deaf or in a hurry.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use keyfob_tests::Crowd;
 use serde_json::json;
 
 use crate::drive::Measured;
@@ -16,10 +17,7 @@ use crate::rows::Effort;
 use crate::vault::{Vault, request};
 
 /// Connections that do nothing good.
-const SILENT: usize = 700;
-const HALF_A_LINE: usize = 200;
-const NEVER_READ: usize = 50;
-const STALLED_SUBSCRIBERS: usize = 50;
+const CROWD: Crowd = Crowd { silent: 700, half_a_line: 200, stalled_subscribers: 50, deaf: 50 };
 
 /// How often a second one client connects, says something and dies.
 const CONNECTS_PER_SECOND: u32 = 10_000;
@@ -32,7 +30,9 @@ pub(crate) fn rows(effort: Effort, report: &mut Report) {
     let (files, rss) = (open_files(&vault), vault.usage().rss());
 
     let quiet: Vec<_> = (0..effort.rounds).map(|_| read()).collect();
-    let crowd = crowd(&vault);
+    let crowd = CROWD.gather(&vault.socket());
+    // Events for those who do not read them.
+    vault.fill((0..200).map(|number| format!("event-{number}")));
     let crowded: Vec<_> = (0..effort.rounds).map(|_| read()).collect();
     show(report, "read beside 1,000 silent or stuck clients", &quiet, &crowded, &vault);
     let (hurried, connects) = beside_connects(&vault, || (0..effort.rounds).map(|_| read()).collect::<Vec<_>>());
@@ -59,36 +59,6 @@ fn show(report: &mut Report, name: &str, quiet: &[Measured], disturbed: &[Measur
     let ratio = p99(disturbed) / p99(quiet);
     let middle = &disturbed[disturbed.len() / 2];
     report.load(name, middle, Some(vault.usage().rss()), (ratio, "× p99 when alone"), Some(AtMost(2.0)));
-}
-
-/// Connects all the bad clients and leaves them as they are.
-fn crowd(vault: &Vault) -> Vec<UnixStream> {
-    let connect = || UnixStream::connect(vault.socket()).expect("the daemon listens");
-    let mut crowd: Vec<_> = (0..SILENT + HALF_A_LINE + STALLED_SUBSCRIBERS + NEVER_READ).map(|_| connect()).collect();
-    let (half, rest) = crowd[SILENT..].split_at_mut(HALF_A_LINE);
-    let (subscribers, deaf) = rest.split_at_mut(STALLED_SUBSCRIBERS);
-    for stream in half {
-        stream.write_all(br#"{"jsonrpc":"2.0","id":1,"method":"#).expect("the daemon reads");
-    }
-    for stream in subscribers {
-        stream.write_all(&request("subscribe", &json!({}))).expect("the daemon reads");
-    }
-    let list = request("getAllSessions", &json!({}));
-    for stream in deaf {
-        stream.set_nonblocking(true).expect("a socket");
-        // Until nothing more goes in.
-        let mut idle = 0;
-        while idle < 1000 {
-            match stream.write(&list) {
-                Ok(_) => idle = 0,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => idle += 1,
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-    // Events for those who do not read them.
-    vault.fill((0..200).map(|number| format!("event-{number}")));
-    crowd
 }
 
 /// Measures while another client connects, sends half a request and dies, again and again.

@@ -5,6 +5,8 @@
 mod disk;
 mod kill;
 mod lifecycle;
+#[cfg(target_os = "linux")] // which tells what a process uses
+mod neighbours;
 mod readme;
 mod secrets;
 

@@ -1,0 +1,55 @@
+//! Bad neighbours cost a bounded amount of memory and no descriptor, and nobody else waits for them.
+
+use std::fs;
+
+use keyfob_tests::{Crowd, DaemonProcess};
+use serde_json::json;
+
+use crate::directory;
+
+/// What a client may make the daemon hold while it does not read: its answers up to a bound, one line, and
+/// the buffers around them.
+const KIB_EACH: usize = 256;
+
+#[test]
+fn bad_neighbours_cost_bounded_memory_and_leave_nothing_open() {
+    let dir = directory();
+    let daemon = DaemonProcess::start(dir.path());
+    let mut client = daemon.connect();
+    let key = client.call("createApiKeyPair", json!({}))["publicKey"].as_str().unwrap().to_owned();
+    let token = keyfob_tests::login::token(&key, 4_000_000_000);
+    let store = |number: usize| ("storeSession", json!({ "sessionToken": token, "sessionKey": number.to_string() }));
+    client.pipeline((0..100).map(store));
+    let (files, memory) = (open_files(&daemon), resident_kib(&daemon));
+
+    let crowd = Crowd { silent: 100, half_a_line: 100, stalled_subscribers: 50, deaf: 50 };
+    let crowd = crowd.gather(&dir.path().join("keyfob.sock"));
+    // More events than a subscriber may leave unread, and none of the others is kept waiting.
+    for answer in client.pipeline((0..6000).map(|number| store(number % 100))) {
+        assert!(answer["result"].is_object(), "{answer}");
+    }
+    let more = resident_kib(&daemon).saturating_sub(memory);
+    assert!(more < crowd.len() * KIB_EACH, "{more} KiB for {} clients", crowd.len());
+
+    // Others that die in the middle of a request.
+    for _ in 0..2000 {
+        drop(
+            Crowd { silent: 0, half_a_line: 1, stalled_subscribers: 0, deaf: 0 }
+                .gather(&dir.path().join("keyfob.sock")),
+        );
+    }
+    drop(crowd);
+    while open_files(&daemon) > files {
+        client.call("status", json!({}));
+    }
+}
+
+fn open_files(daemon: &DaemonProcess) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", daemon.child.id())).unwrap().count()
+}
+
+fn resident_kib(daemon: &DaemonProcess) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
