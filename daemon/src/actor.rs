@@ -208,9 +208,10 @@ impl Actor {
                 self.rewrite_from = 2 * self.store.bytes();
                 self.published.store_bytes.store(self.store.bytes(), Ordering::Relaxed);
             }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(%error, "the vault could not be rewritten; it stays as it is");
+            unfinished => {
+                // Without an error the task failed, or the disk did in the meantime.
+                let error = unfinished.err();
+                tracing::warn!(error = error.as_ref().map(tracing::field::display), "the vault was not rewritten");
                 self.rewrite_from = 2 * self.store.bytes();
                 if let Err(error) = tokio::task::block_in_place(|| self.store.remove_unfinished()) {
                     tracing::warn!(%error, "what the rewriting left stays for now");

@@ -40,8 +40,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most mutations of one connection that wait for the actor.
 const IN_FLIGHT: usize = 256;
 
-/// Reads of one connection before others have their turn. A turn costs about as much as a read; a
-/// signature, which costs ten times as much, gives way too.
+/// Reads and signatures of one connection before others have their turn, which costs about as much as a
+/// read.
 const READS_PER_TURN: usize = 8;
 
 /// From here on answers are written before more requests are taken, in bytes.

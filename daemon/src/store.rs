@@ -128,7 +128,10 @@ impl Store {
         current.remove_others(&path)?;
         let untouched = Untouched::copy(&directory)?;
         match Self::read(path, current) {
-            Ok(opened) => Ok(opened),
+            Ok(opened) => {
+                untouched.discard();
+                Ok(opened)
+            }
             Err(error) => {
                 untouched.put_back()?;
                 Err(error)

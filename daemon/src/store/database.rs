@@ -38,8 +38,10 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Makes an empty database in `path`, which must not be there.
+    /// Makes an empty database in `path`. What is there already is refused: sled would open it, and its
+    /// records would be back.
     pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        fs::create_dir(path).map_err(io_error("make", path))?;
         let sled = open_sled(path)?;
         for file in ["db", "conf", ""] {
             let file = path.join(file);

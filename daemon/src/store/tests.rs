@@ -165,6 +165,20 @@ fn a_rewriting_that_was_cut_short_leaves_the_vault_as_it_was() {
     assert_eq!(databases(disk.dir.path()), ["sled.1"]);
 }
 
+#[test]
+fn a_rewriting_never_builds_on_what_another_has_left() {
+    let mut disk = Disk::new();
+    disk.apply(session(&pair(), 0, "s"));
+    let vault = disk.open.as_ref().unwrap().1.clone();
+    drop(disk.store().rewrite().write(&vault).unwrap());
+    disk.apply(ClearAllSessions {});
+    // What is left of the first holds a session that was cleared since.
+    let vault = disk.open.as_ref().unwrap().1.clone();
+    assert!(disk.store().rewrite().write(&vault).is_err());
+    disk.store().remove_unfinished().unwrap();
+    assert!(disk.store().rewrite().write(&vault).unwrap().is_some());
+}
+
 fn databases(data_dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(data_dir.join("store")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
