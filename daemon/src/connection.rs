@@ -8,9 +8,12 @@
 //! # Invariants
 //!
 //! - Answers leave in the order of their requests. Events come in between, whole.
-//! - What a client can make a connection hold is bounded: one line, [`IN_FLIGHT`] mutations, and
-//!   answers up to [`OUT_BYTES`], one more, and those of the mutations in flight. While answers cannot
-//!   be written, nothing is read, and after [`WRITE_TIMEOUT`] the connection is given up.
+//! - What a client can make a connection hold is bounded: [`SHORT_BYTES`] of a line, [`IN_FLIGHT`]
+//!   mutations of [`IN_FLIGHT_BYTES`] together, and answers up to [`OUT_BYTES`], one more, and those of the
+//!   mutations in flight. While answers cannot be written, nothing is read, and after [`WRITE_TIMEOUT`] the
+//!   connection is given up.
+//! - Lines that are longer share [`LONG_LINES`] places: whoever has none waits with the rest of the line,
+//!   and keeps nobody with short lines waiting.
 //! - Nothing of a request is logged but its method.
 
 use std::collections::VecDeque;
@@ -23,6 +26,7 @@ use keyfob_proto::{
     By, Code, Envelope, Fault, Id, LineBuffer, LineTooLong, Request, write_event, write_fault, write_reply,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -40,6 +44,16 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most mutations of one connection that wait for the actor.
 const IN_FLIGHT: usize = 256;
 
+/// What those may have taken on the wire together before nothing more is read, in bytes. Their answers take
+/// about as much again.
+const IN_FLIGHT_BYTES: usize = 256 * 1024;
+
+/// What a connection may hold of a line without a place among the long ones, in bytes.
+const SHORT_BYTES: usize = 64 * 1024;
+
+/// How many connections may be in the middle of a long line at once.
+pub const LONG_LINES: usize = 16;
+
 /// Reads and signatures of one connection before others have their turn, which costs about as much as a
 /// read.
 const READS_PER_TURN: usize = 8;
@@ -55,8 +69,10 @@ pub async fn serve(stream: Stream, by: By, service: Arc<Service>) -> Option<Stre
         by,
         service,
         lines: LineBuffer::default(),
+        long_line: None,
         mid_line_since: None,
         in_flight: VecDeque::new(),
+        in_flight_bytes: 0,
         out: Zeroizing::new(Vec::new()),
         subscription: None,
         turn: 0,
@@ -86,10 +102,14 @@ struct Connection {
     by: By,
     service: Arc<Service>,
     lines: LineBuffer,
+    /// A place among those that may hold a long line, while there is one.
+    long_line: Option<OwnedSemaphorePermit>,
     /// When the line that is not complete yet began.
     mid_line_since: Option<Instant>,
     /// The mutations that the actor has, in order.
     in_flight: VecDeque<InFlight>,
+    /// What their lines took.
+    in_flight_bytes: usize,
     /// Answers and events not yet written.
     out: Zeroizing<Vec<u8>>,
     subscription: Option<Subscription>,
@@ -100,6 +120,8 @@ struct Connection {
 struct InFlight {
     id: Option<Id>,
     method: &'static str,
+    /// The length of its line.
+    bytes: usize,
     answer: oneshot::Receiver<Answer>,
 }
 
@@ -143,7 +165,7 @@ impl Connection {
                     // What was read is served; what was not yet read never arrived.
                     loop {
                         self.take_lines().await?;
-                        let may_be_more = self.in_flight.len() >= IN_FLIGHT;
+                        let may_be_more = !self.may_take_more();
                         self.settle().await;
                         self.write_out().await?;
                         if !may_be_more {
@@ -158,12 +180,18 @@ impl Connection {
     /// Waits for whatever comes, in no order, so that none keeps the others waiting. Dropping any of
     /// these futures loses nothing.
     async fn wake(&mut self) -> Wake {
-        let may_read = self.in_flight.len() < IN_FLIGHT;
+        let may_read = self.may_take_more();
         let deadline = self.mid_line_since.map(|since| since + LINE_TIMEOUT);
-        let mut stream = &self.stream;
+        let (mut stream, places) = (&self.stream, &self.service.long_lines);
+        let read = async {
+            if self.lines.unfinished_bytes() > SHORT_BYTES && self.long_line.is_none() {
+                self.long_line = Arc::clone(places).acquire_owned().await.ok();
+            }
+            stream.read_buf(self.lines.space()).await
+        };
         tokio::select! {
             answer = first_answered(&mut self.in_flight) => Wake::Answered(answer),
-            read = async { stream.read_buf(self.lines.space()).await }, if may_read => Wake::Read(read),
+            read = read, if may_read => Wake::Read(read),
             event = next_event(&mut self.subscription) => event,
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Wake::TimedOut,
             () = self.service.shutdown.cancelled() => Wake::Drain,
@@ -173,7 +201,7 @@ impl Connection {
     /// Takes every complete line that was read, as far as the bounds allow.
     async fn take_lines(&mut self) -> io::Result<()> {
         let mut took_any = false;
-        while self.in_flight.len() < IN_FLIGHT {
+        while self.may_take_more() {
             if self.out.len() >= OUT_BYTES {
                 self.write_out().await?;
             }
@@ -184,7 +212,7 @@ impl Connection {
                 Ok(Some(line)) if line.trim_ascii().is_empty() => continue,
                 Ok(Some(line)) => match Envelope::parse(line) {
                     Ok(Envelope { id, method, params }) => Request::parse(&method, params)
-                        .map(|request| (id.clone(), request))
+                        .map(|request| (id.clone(), request, line.len()))
                         .map_err(|fault| (id, fault)),
                     // A line that is no request is answered, whether or not it asked to be.
                     Err(refused) => {
@@ -202,7 +230,7 @@ impl Connection {
                 }
             };
             match request {
-                Ok((id, request)) => self.take(id, request).await,
+                Ok((id, request, bytes)) => self.take(id, request, bytes).await,
                 Err((id, fault)) => {
                     self.settle().await;
                     debug!(code = %fault.data.code, "refused a request");
@@ -210,17 +238,28 @@ impl Connection {
                 }
             }
         }
+        if self.lines.unfinished_bytes() <= SHORT_BYTES {
+            self.long_line = None;
+        }
         // The time counts for one line, however many came before it, and not while it waits for us.
-        let waits_for_more = self.lines.is_mid_line() && self.in_flight.len() < IN_FLIGHT;
+        let waits_for_more = self.lines.is_mid_line() && self.may_take_more();
         let since = if took_any { None } else { self.mid_line_since };
         self.mid_line_since = waits_for_more.then(|| since.unwrap_or_else(Instant::now));
         Ok(())
     }
 
-    async fn take(&mut self, id: Option<Id>, request: Request) {
+    /// Whether the mutations in flight leave room for another.
+    fn may_take_more(&self) -> bool {
+        self.in_flight.len() < IN_FLIGHT && self.in_flight_bytes < IN_FLIGHT_BYTES
+    }
+
+    async fn take(&mut self, id: Option<Id>, request: Request, bytes: usize) {
         let method = request.method();
         match self.service.take(request, self.by).await {
-            Step::Mutation(answer) => self.in_flight.push_back(InFlight { id, method, answer }),
+            Step::Mutation(answer) => {
+                self.in_flight_bytes += bytes;
+                self.in_flight.push_back(InFlight { id, method, bytes, answer });
+            }
             Step::Read(read) => {
                 self.settle().await;
                 let result = read();
@@ -256,7 +295,8 @@ impl Connection {
 
     /// Answers the first mutation in flight, and those after it that came with the same commit.
     fn answer_first(&mut self, mut result: Answer) {
-        while let Some(InFlight { id, method, .. }) = self.in_flight.pop_front() {
+        while let Some(InFlight { id, method, bytes, .. }) = self.in_flight.pop_front() {
+            self.in_flight_bytes -= bytes;
             info!(method, outcome = outcome(&result), "mutation");
             answer(&mut self.out, id.as_ref(), result);
             match self.in_flight.front_mut().map(|next| next.answer.try_recv()) {

@@ -13,7 +13,7 @@ use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, Stream as SyncStream};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
-use keyfob_proto::{Code, Endpoint, Fault, write_fault};
+use keyfob_proto::{Endpoint, write_fault};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
@@ -98,7 +98,8 @@ impl Socket {
                 Ok(stream) => {
                     number += 1;
                     let is_full = connections.len() >= max_connections;
-                    connections.spawn(admit(stream, number, Arc::clone(service), allowed.clone(), is_full));
+                    let most = if is_full { 0 } else { max_connections };
+                    connections.spawn(admit(stream, number, Arc::clone(service), allowed.clone(), most));
                     service.connections.store(connections.len() as u64, Ordering::Relaxed);
                 }
                 Err(error) => {
@@ -130,13 +131,16 @@ pub async fn drain(mut connections: Connections) -> Vec<Stream> {
     streams
 }
 
-/// Serves one connection, or tells it why not.
-async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allowed, is_full: bool) -> Option<Stream> {
+/// Serves one connection, of at most this many, or tells it why not.
+async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allowed, most: usize) -> Option<Stream> {
     let by =
         peer::of(&stream).inspect_err(|error| warn!(%error, "a connection without credentials is not served")).ok()?;
-    let verdict = allowed.check(by).and_then(|()| if is_full { Err(too_many()) } else { Ok(()) });
-    match verdict {
-        Ok(()) => {
+    let admitted = allowed.admit(by, most).and_then(|admitted| match most {
+        0 => Err(peer::too_many("the daemon serves as many connections as it may")),
+        _ => Ok(admitted),
+    });
+    match admitted {
+        Ok(_admitted) => {
             let span = info_span!("connection", number, pid = by.pid, uid = by.uid);
             connection::serve(stream, by, service).instrument(span).await
         }
@@ -149,10 +153,6 @@ async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allo
             None
         }
     }
-}
-
-fn too_many() -> Fault {
-    Fault::new(Code::TooManyConnections, "the daemon serves as many connections as it may; close one and try again")
 }
 
 /// Raises the process's limit on open files as far as the system lets it, and answers how many of

@@ -9,14 +9,14 @@ use keyfob_proto::{
     MAX_SESSION_KEY_BYTES, PROTOCOL_VERSION, Paths, PublicKey, Request, SessionKey, ShutdownBegun, Sign, Signed, Stamp,
     Stamped, Subscribed,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::actor::{Handle, Published};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::connection::LINE_TIMEOUT;
+use crate::connection::{LINE_TIMEOUT, LONG_LINES};
 use crate::events::Subscription;
 use crate::vault::{KeyPair, Login, MAX_TOKEN_BYTES, Mutation, NewKeyPair, Signer};
 
@@ -44,6 +44,8 @@ pub struct Service {
     max_connections: usize,
     /// Connections open now.
     pub connections: AtomicU64,
+    /// The places of those that are in the middle of a long line.
+    pub long_lines: Arc<Semaphore>,
     /// Cancelled when the daemon is to drain and exit.
     pub shutdown: CancellationToken,
 }
@@ -60,7 +62,8 @@ impl Service {
     ) -> Self {
         let paths = Paths { socket: config.endpoint.path().to_owned(), data_dir: config.data_dir.clone() };
         let (clock, started, connections) = (config.clock.clone(), Instant::now(), AtomicU64::new(0));
-        Self { actor, published, clock, started, paths, max_connections, connections, shutdown }
+        let long_lines = Arc::new(Semaphore::new(LONG_LINES));
+        Self { actor, published, clock, started, paths, max_connections, connections, long_lines, shutdown }
     }
 
     /// Takes a request on. What can be checked without the vault is checked here, on the caller's

@@ -69,6 +69,12 @@ impl LineBuffer {
         }
     }
 
+    /// How much of a line that has not ended is held, in bytes.
+    #[must_use]
+    pub fn unfinished_bytes(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
     /// Whether a line has begun and not ended.
     #[must_use]
     pub fn is_mid_line(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::rows::Effort;
 use crate::vault::{Vault, request};
 
 /// Connections that do nothing good.
-const CROWD: Crowd = Crowd { silent: 700, half_a_line: 200, stalled_subscribers: 50, deaf: 50 };
+const CROWD: Crowd = Crowd { silent: 700, half_a_line: 200, long_line: 0, stalled_subscribers: 50, deaf: 50 };
 
 /// How often a second one client connects, says something and dies.
 const CONNECTS_PER_SECOND: u32 = 10_000;

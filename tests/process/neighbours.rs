@@ -22,7 +22,7 @@ fn bad_neighbours_cost_bounded_memory_and_leave_nothing_open() {
     client.pipeline((0..100).map(store));
     let (files, memory) = (open_files(&daemon), resident_kib(&daemon));
 
-    let crowd = Crowd { silent: 100, half_a_line: 100, stalled_subscribers: 50, deaf: 50 };
+    let crowd = Crowd { silent: 100, half_a_line: 100, long_line: 0, stalled_subscribers: 50, deaf: 50 };
     let crowd = crowd.gather(&dir.path().join("keyfob.sock"));
     // More events than a subscriber may leave unread, and none of the others is kept waiting.
     for answer in client.pipeline((0..6000).map(|number| store(number % 100))) {
@@ -34,7 +34,7 @@ fn bad_neighbours_cost_bounded_memory_and_leave_nothing_open() {
     // Others that die in the middle of a request.
     for _ in 0..2000 {
         drop(
-            Crowd { silent: 0, half_a_line: 1, stalled_subscribers: 0, deaf: 0 }
+            Crowd { silent: 0, half_a_line: 1, long_line: 0, stalled_subscribers: 0, deaf: 0 }
                 .gather(&dir.path().join("keyfob.sock")),
         );
     }
@@ -42,6 +42,26 @@ fn bad_neighbours_cost_bounded_memory_and_leave_nothing_open() {
     while open_files(&daemon) > files {
         client.call("status", json!({}));
     }
+}
+
+#[test]
+fn long_lines_share_a_bounded_amount_of_memory_and_short_ones_do_not_wait() {
+    /// What those may take together that the daemon lets in at once: the line, and its copy while it grows.
+    const KIB_TOGETHER: usize = 16 * 12 * 1024;
+    let dir = directory();
+    let daemon = DaemonProcess::start(dir.path());
+    let mut client = daemon.connect();
+    let memory = resident_kib(&daemon);
+    let crowd = Crowd { silent: 0, half_a_line: 0, long_line: 150, stalled_subscribers: 0, deaf: 0 };
+    let crowd = crowd.gather(&dir.path().join("keyfob.sock"));
+    client.call("status", json!({}));
+    let more = resident_kib(&daemon).saturating_sub(memory);
+    assert!(more < KIB_TOGETHER, "{more} KiB for {} clients", crowd.len());
+    drop(crowd);
+    // Their places are free again.
+    let long = " ".repeat(3_000_000);
+    client.send(format!("{long}{}\n", json!({ "jsonrpc": "2.0", "id": 7, "method": "status" })));
+    assert_eq!(client.read()["id"], 7);
 }
 
 fn open_files(daemon: &DaemonProcess) -> usize {
