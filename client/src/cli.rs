@@ -14,6 +14,7 @@ mod failure;
 mod input;
 mod key;
 mod list;
+mod lock;
 mod man;
 mod output;
 mod show;
@@ -22,7 +23,9 @@ mod status;
 mod stop;
 mod store;
 mod tour;
+mod unlock;
 mod use_session;
+mod vault;
 mod watch;
 
 use std::ffi::OsString;
@@ -118,6 +121,11 @@ Keys and signatures:
   stamp          Make the X-Stamp header for a request body on stdin
   sign           Sign bytes on stdin
 
+The vault's lock:
+  lock           Take the vault's keys out of memory
+  unlock         Put them back
+  vault rekey    Give the vault a new key: a passphrase, a key file, the keyring or a credential
+
 Daemon:
   status         Show the state of the daemon
   watch          Print the vault's events as they come
@@ -167,6 +175,10 @@ enum Command {
     Key(key::Key),
     Stamp(sign::Stamp),
     Sign(sign::Sign),
+    Lock(lock::Lock),
+    Unlock(unlock::Unlock),
+    #[command(subcommand)]
+    Vault(vault::Vault),
     Status(status::Status),
     Watch(watch::Watch),
     Stop(stop::Stop),
@@ -215,6 +227,9 @@ impl Session<'_, '_> {
             Command::Key(command) => command.run(self),
             Command::Stamp(command) => command.run(self),
             Command::Sign(command) => command.run(self),
+            Command::Lock(command) => command.run(self),
+            Command::Unlock(command) => command.run(self),
+            Command::Vault(command) => command.run(self),
             Command::Status(command) => command.run(self),
             Command::Watch(command) => command.run(self),
             Command::Stop(command) => command.run(self),

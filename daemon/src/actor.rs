@@ -8,8 +8,11 @@
 //! When most of the store's file is garbage, the vault is rewritten in the background ([`crate::store::Rewrite`]) and the
 //! actor switches over between two commits.
 //!
+//! Locking, unlocking and rekeying come here too, and happen between two commits.
+//!
 //! Reads do not come here: they use the published vault, which shows durable state only.
 
+mod locking;
 mod rewriting;
 
 use std::sync::Arc;
@@ -22,8 +25,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::rewriting::{Rewriting, remove_in_background};
 use crate::clock::{Clock, Timestamp};
 use crate::events::EventLog;
-use crate::store::{Rewritten, Store, StoreError};
-use crate::vault::{Draft, Mutation, Vault};
+use crate::seal::Supply;
+use crate::store::{RekeyProgress, Rewritten, Store, StoreError};
+use crate::vault::{Draft, Finished, Mutation, Vault};
+
+pub use self::locking::Lock;
 
 /// The most mutations of one commit.
 const GROUP: usize = 512;
@@ -48,9 +54,18 @@ pub struct Published {
     mutations: AtomicU64,
     flushes: AtomicU64,
     store_bytes: AtomicU64,
+    lock: watch::Receiver<Lock>,
+    /// How far a rekeying has come.
+    pub rekeying: Arc<RekeyProgress>,
 }
 
 impl Published {
+    /// Whether the vault is locked, and where its key comes from.
+    #[must_use]
+    pub fn lock(&self) -> Lock {
+        self.lock.borrow().clone()
+    }
+
     /// The vault as the last commit left it.
     #[must_use]
     pub fn vault(&self) -> Arc<Vault> {
@@ -88,9 +103,13 @@ type Apply = Box<dyn FnOnce(&mut Draft) -> Outcome + Send>;
 /// What becomes of a mutation: sends its answer, given whether the commit succeeded.
 type Outcome = Box<dyn FnOnce(Result<(), Fault>) + Send>;
 
-struct Submission {
-    by: Option<By>,
-    apply: Apply,
+enum Submission {
+    Mutation {
+        by: Option<By>,
+        apply: Apply,
+    },
+    /// Something between two commits.
+    Act(Box<dyn FnOnce(&mut Actor) + Send>),
 }
 
 /// The way to the actor. When the last one is dropped the actor finishes its work and ends.
@@ -114,13 +133,12 @@ impl Handle {
             // The caller may have hung up; its answer is then nobody's.
             Box::new(move |committed| drop(sender.send(committed.and(result))))
         };
-        if self.queue.send(Submission { by, apply: Box::new(apply) }).await.is_ok() {
+        if self.queue.send(Submission::Mutation { by, apply: Box::new(apply) }).await.is_ok() {
             return receiver;
         }
         let (sender, receiver) = oneshot::channel();
-        let fault = Fault::new(Code::ShuttingDown, "the daemon is shutting down; this had no effect");
         // The receiver is still here.
-        let _ = sender.send(Err(fault));
+        let _ = sender.send(Err(shutting_down()));
         receiver
     }
 }
@@ -132,6 +150,9 @@ pub struct Actor {
     published: Arc<Published>,
     store: Store,
     clock: Clock,
+    lock: watch::Sender<Lock>,
+    /// What the next mutations seal with.
+    supply: Supply,
     rewriting: Option<Rewriting>,
     /// The file has to reach this size, in bytes, before the next rewriting: twice what the last one left.
     rewrite_from: u64,
@@ -143,6 +164,7 @@ impl Actor {
     pub fn new(store: Store, vault: Vault, clock: Clock) -> (Self, Handle, Arc<Published>) {
         let (sender, queue) = mpsc::channel(QUEUE);
         let (vault, receiver) = watch::channel(Arc::new(vault));
+        let (lock, lock_receiver) = watch::channel(Lock::of(&store));
         let published = Arc::new(Published {
             vault: receiver,
             events: EventLog::default(),
@@ -150,9 +172,13 @@ impl Actor {
             mutations: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
             store_bytes: AtomicU64::new(store.bytes()),
+            lock: lock_receiver,
+            rekeying: Arc::default(),
         });
         let published_too = Arc::clone(&published);
-        let actor = Self { queue, vault, published: published_too, store, clock, rewriting: None, rewrite_from: 0 };
+        let (supply, rewriting, rewrite_from) = (store.supply(), None, 0);
+        let actor =
+            Self { queue, vault, published: published_too, store, clock, lock, supply, rewriting, rewrite_from };
         (actor, Handle { queue: sender }, published)
     }
 
@@ -172,9 +198,9 @@ impl Actor {
                     if received == 0 {
                         break;
                     }
-                    self.serve(group.drain(..));
+                    self.work_off(group.drain(..));
                 }
-                () = clock.reached(due.unwrap_or_default()), if due.is_some() => self.serve(std::iter::empty()),
+                () = clock.reached(due.unwrap_or_default()), if due.is_some() => self.serve(Vec::new()),
             }
             self.rewrite_if_wasteful();
         }
@@ -220,25 +246,43 @@ impl Actor {
         }
     }
 
+    /// Serves what was submitted, in order.
+    fn work_off(&mut self, submissions: impl Iterator<Item = Submission>) {
+        let mut group = Vec::new();
+        for submission in submissions {
+            match submission {
+                Submission::Mutation { by, apply } => group.push((by, apply)),
+                Submission::Act(act) => {
+                    self.serve(std::mem::take(&mut group));
+                    act(self);
+                }
+            }
+        }
+        if !group.is_empty() {
+            self.serve(group);
+        }
+    }
+
     /// Applies one group, commits it and answers it.
-    fn serve(&mut self, group: impl Iterator<Item = Submission>) {
+    fn serve(&mut self, group: Vec<(Option<By>, Apply)>) {
         let now = self.clock.now();
+        self.replenish(Draft::SLOTS * group.len());
         let mut draft = self.draft(now);
         // Mutations find no session that has expired. Where very many have, they go in commits of
         // their own, each of a bounded size.
-        while draft.vault().has_expired(now) && self.commit(&draft).is_ok() {
+        while draft.vault().has_expired(now) && self.commit(&mut draft).is_ok() {
             self.publish(draft);
             draft = self.draft(now);
         }
         let mut outcomes = Vec::new();
         let mut effective = 0;
-        for Submission { by, apply } in group {
+        for (by, apply) in group {
             let before = draft.changes().len();
             draft.set_by(by);
             outcomes.push(apply(&mut draft));
             effective += u64::from(draft.changes().len() > before);
         }
-        let committed = self.commit(&draft);
+        let committed = self.commit(&mut draft);
         if committed.is_ok() {
             self.published.mutations.fetch_add(effective, Ordering::Relaxed);
             // Events before replies: whoever has a reply and subscribes then is not told of it again.
@@ -254,14 +298,15 @@ impl Actor {
     }
 
     /// Makes a draft's changes durable, unless an earlier commit failed.
-    fn commit(&mut self, draft: &Draft) -> Result<(), Fault> {
+    fn commit(&mut self, draft: &mut Draft) -> Result<(), Fault> {
         if self.published.has_failed() {
             return Err(storage_failed("the disk failed earlier, so nothing was tried"));
         }
         if draft.changes().is_empty() {
             return Ok(());
         }
-        match tokio::task::block_in_place(|| self.store.commit(draft.changes())) {
+        let (changes, erased, supply) = draft.to_commit();
+        match tokio::task::block_in_place(|| self.store.commit(changes, erased, supply)) {
             Ok(()) => {
                 self.published.flushes.fetch_add(1, Ordering::Relaxed);
                 self.published.store_bytes.store(self.store.bytes(), Ordering::Relaxed);
@@ -278,21 +323,38 @@ impl Actor {
     }
 
     /// A copy of the vault, as it is at the instant `now`.
-    fn draft(&self, now: Timestamp) -> Draft {
-        let mut draft = Draft::new(Vault::clone(&self.vault.borrow()), now);
+    fn draft(&mut self, now: Timestamp) -> Draft {
+        let supply = std::mem::take(&mut self.supply);
+        let mut draft = Draft::new(Vault::clone(&self.vault.borrow()), now, supply);
         draft.pass_time();
         draft
     }
 
     /// Shows everybody the new vault and says what happened.
     fn publish(&mut self, draft: Draft) {
-        let (vault, announcements) = draft.finish();
+        let Finished { vault, announcements, supply } = draft.finish();
+        self.supply = supply;
         let sessions = vault.session_count();
+        self.replace(vault, sessions + GROUP);
+        self.published.events.publish(announcements);
+    }
+
+    /// Shows everybody another vault. The old one is dropped at once unless it has more sessions than this.
+    fn replace(&self, vault: Vault, few: usize) {
         let old = self.vault.send_replace(Arc::new(vault));
-        if old.session_count() > sessions + GROUP {
+        if old.session_count() > few {
             tokio::spawn(drop_in_steps(old));
         }
-        self.published.events.publish(announcements);
+    }
+
+    /// Sees to it that so many records can be sealed.
+    fn replenish(&mut self, records: usize) {
+        if self.supply.slots.len() < records && !self.published.has_failed() {
+            let replenished = tokio::task::block_in_place(|| self.store.replenish(&mut self.supply, records));
+            if let Err(error) = replenished {
+                self.fail(&error);
+            }
+        }
     }
 
     fn fail(&self, error: &StoreError) {
@@ -308,6 +370,10 @@ async fn drop_in_steps(old: Arc<Vault>) {
     while old.shed(DROPPED_PER_STEP) {
         tokio::time::sleep(REMOVAL_PAUSE).await;
     }
+}
+
+fn shutting_down() -> Fault {
+    Fault::new(Code::ShuttingDown, "the daemon is shutting down; this had no effect")
 }
 
 fn storage_failed(what: &str) -> Fault {

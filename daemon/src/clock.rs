@@ -25,6 +25,12 @@ impl Timestamp {
         self.0.as_secs()
     }
 
+    /// So much later.
+    #[must_use]
+    pub const fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(time))
+    }
+
     /// The time from `earlier` until now; zero if the clock went back in between.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {

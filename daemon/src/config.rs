@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use etcetera::BaseStrategy;
@@ -19,6 +20,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The users it serves besides its own and root.
     pub allow_uids: Vec<u32>,
+    /// After how long without use of its keys the vault is locked.
+    pub lock_after: Option<Duration>,
     /// What time it is.
     pub clock: Clock,
 }
@@ -42,6 +45,11 @@ pub struct Flags {
     /// that the user can enter
     #[arg(long, value_name = "UID")]
     pub allow_uid: Vec<u32>,
+
+    /// Lock the vault when its keys were not used for so many seconds: no token read, nothing stored, no
+    /// signature. The time that the machine sleeps counts
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub lock_after: Option<u64>,
 
     /// How much to log: error, warn, info (each mutation), debug (each request), or off
     #[arg(long, value_name = "LEVEL", env = "KEYFOB_LOG", default_value = "info")]
@@ -91,6 +99,12 @@ impl Flags {
                 .data_dir()
                 .join("keyfob"),
         };
-        Ok(Config { endpoint: endpoint?, data_dir, allow_uids: self.allow_uid.clone(), clock: Clock::system() })
+        Ok(Config {
+            endpoint: endpoint?,
+            data_dir,
+            allow_uids: self.allow_uid.clone(),
+            lock_after: self.lock_after.map(Duration::from_secs),
+            clock: Clock::system(),
+        })
     }
 }

@@ -30,11 +30,13 @@ pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod events;
+pub mod key_source;
 pub mod listener;
 pub mod lock;
 pub mod log;
 pub mod peer;
 pub mod process;
+pub mod seal;
 pub mod service;
 pub mod store;
 pub mod vault;
@@ -50,7 +52,7 @@ use std::sync::Arc;
 
 use keyfob_proto::EndpointError;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::actor::{Actor, Handle, Published};
 use crate::config::Config;
@@ -85,7 +87,11 @@ impl Daemon {
         let path = config.data_dir.join("starting");
         let _starting = Lock::wait(&path).map_err(|source| Error::Io { action: "lock", path, source })?;
         let lock = lock_data_dir(&config)?;
-        let (store, vault) = Store::open(&config.data_dir)?;
+        let (mut store, vault) = Store::open(&config.data_dir)?;
+        if let Err(fault) = store.unlock_by_itself() {
+            // It still tells names and clears.
+            error!(reason = %fault, "the vault is locked");
+        }
         let allowed = Allowed::new(&config.allow_uids);
         let socket = Socket::bind(&config.endpoint, &allowed)?;
         info!(sessions = vault.session_count(), socket = %config.endpoint.path().display(), "the vault is open");
@@ -105,6 +111,7 @@ impl Daemon {
             let mut accepting = pin!(socket.accept(&service, &allowed, max_connections));
             tokio::select! {
                 connections = &mut accepting => connections,
+                () = service.lock_when_idle() => accepting.await,
                 () = stop => {
                     shutdown.cancel();
                     accepting.await
@@ -112,7 +119,7 @@ impl Daemon {
                 // It ends only when nobody can reach it any more, so this is a defect. A daemon that
                 // cannot change anything is of no use; the next one reads what is on the disk.
                 _ = &mut actor => {
-                    tracing::error!("the actor failed; what it acknowledged is on the disk");
+                    error!("the actor failed; what it acknowledged is on the disk");
                     shutdown.cancel();
                     accepting.await
                 }

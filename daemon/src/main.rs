@@ -7,12 +7,15 @@ use clap::Parser;
 use keyfob_proto::Startup;
 use keyfobd::config::Flags;
 use keyfobd::{Daemon, Error, log, process};
+use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{SignalKind, signal};
+use zeroizing_alloc::ZeroAlloc;
 
-/// With glibc's allocator threads wait for each other's arenas, and the memory of a large vault stays with the
-/// process after its sessions are cleared.
+/// Memory that is freed is overwritten first: lines, tokens and keys pass through buffers of libraries that do not
+/// do that, and through ones that grow. Below is jemalloc: with glibc's allocator threads wait for each other's arenas,
+/// and the memory of a large vault stays with the process after its sessions are cleared.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: ZeroAlloc<Jemalloc> = ZeroAlloc(Jemalloc);
 
 fn main() -> ExitCode {
     let flags = Flags::parse();

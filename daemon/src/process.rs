@@ -3,6 +3,7 @@
 
 use std::fs::OpenOptions;
 
+use keyfob_proto::MemoryStatus;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit, setsid, umask};
 
@@ -14,6 +15,31 @@ pub fn harden() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// What the system lets the process keep to itself.
+#[must_use]
+pub fn memory_status() -> MemoryStatus {
+    #[cfg(target_os = "linux")]
+    let dumpable = !matches!(rustix::process::dumpable_behavior(), Ok(rustix::process::DumpableBehavior::NotDumpable));
+    #[cfg(not(target_os = "linux"))]
+    let dumpable = true;
+    MemoryStatus { dumpable, swappable: is_swappable() }
+}
+
+/// Whether some of the process's memory may be written to swap space: there is some, and its cgroup may use it.
+/// A system that does not say may.
+fn is_swappable() -> bool {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let Some(swaps) = read("/proc/swaps") else { return true };
+    if swaps.lines().count() <= 1 {
+        return false;
+    }
+    let group = read("/proc/self/cgroup").and_then(|text| {
+        let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+        read(&format!("/sys/fs/cgroup{path}/memory.swap.max"))
+    });
+    group.is_none_or(|most| most.trim() != "0")
 }
 
 /// Leaves the session of the terminal, so that a Ctrl-C in it does not end the daemon, and the directory

@@ -1,5 +1,7 @@
 //! [`Service`]: which of the protocol's calls is a read, which a mutation, and where each is served.
 
+mod locking;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -18,7 +20,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::{LINE_TIMEOUT, LONG_LINES};
 use crate::events::Subscription;
-use crate::vault::{KeyPair, Login, MAX_TOKEN_BYTES, Mutation, NewKeyPair, Signer};
+use crate::process;
+use crate::vault::{KeyPair, Login, MAX_TOKEN_BYTES, Mutation, NewKeyPair, Signer, Vault};
+
+use self::locking::{Attempts, Idle};
 
 /// A reply as JSON, or the fault.
 pub type Answer = Result<Zeroizing<Vec<u8>>, Fault>;
@@ -42,6 +47,8 @@ pub struct Service {
     started: Instant,
     paths: Paths,
     max_connections: usize,
+    idle: Idle,
+    unlocking: tokio::sync::Mutex<Attempts>,
     /// Connections open now.
     pub connections: AtomicU64,
     /// The places of those that are in the middle of a long line.
@@ -63,7 +70,20 @@ impl Service {
         let paths = Paths { socket: config.endpoint.path().to_owned(), data_dir: config.data_dir.clone() };
         let (clock, started, connections) = (config.clock.clone(), Instant::now(), AtomicU64::new(0));
         let long_lines = Arc::new(Semaphore::new(LONG_LINES));
-        Self { actor, published, clock, started, paths, max_connections, connections, long_lines, shutdown }
+        let (idle, unlocking) = (Idle::new(config.lock_after, clock.now()), tokio::sync::Mutex::default());
+        Self {
+            actor,
+            published,
+            clock,
+            started,
+            paths,
+            max_connections,
+            idle,
+            unlocking,
+            connections,
+            long_lines,
+            shutdown,
+        }
     }
 
     /// Takes a request on. What can be checked without the vault is checked here, on the caller's
@@ -78,16 +98,20 @@ impl Service {
             },
             Request::SetActiveSession(call) => self.mutate(call, by).await,
             Request::CreateApiKeyPair(call) => match self.new_key_pair(&call) {
-                Ok(pair) => self.mutate(NewKeyPair(pair), by).await,
+                Ok(pair) => self.mutate(pair, by).await,
                 Err(fault) => refuse(fault),
             },
             Request::DeleteApiKeyPair(call) => self.mutate(call, by).await,
             Request::ClearUnusedKeyPairs(call) => self.mutate(call, by).await,
             Request::GetSession(call) => {
-                self.read(call, |service, call| Ok(service.published.vault().get_session(call, service.clock.now())))
+                self.read(call, |service, call| service.using_keys().get_session(call, service.clock.now()))
             }
-            Request::GetAllSessions(call) => self
-                .read(call, |service, call| Ok(service.published.vault().get_all_sessions(call, service.clock.now()))),
+            Request::GetAllSessions(call) => {
+                self.read(call, |service, call| service.using_keys().get_all_sessions(call, service.clock.now()))
+            }
+            Request::ListSessions(call) => {
+                self.read(call, |service, call| Ok(service.published.vault().list_sessions(call, service.clock.now())))
+            }
             Request::GetActiveSessionKey(call) => {
                 self.read(call, |service, _| Ok(service.published.vault().get_active_session_key(service.clock.now())))
             }
@@ -96,6 +120,9 @@ impl Service {
             }),
             Request::Sign(call) => self.read(call, Self::sign),
             Request::Stamp(call) => self.read(call, Self::stamp),
+            Request::Lock(_) => answered(self.lock(by).await),
+            Request::Unlock(call) => answered(self.unlock(call, by).await),
+            Request::Rekey(call) => answered(self.rekey(call, by).await),
             Request::Status(call) => self.read(call, |service, _| Ok(service.status())),
             Request::Shutdown(call) => self.read(call, |service, _| {
                 service.shutdown.cancel();
@@ -115,6 +142,9 @@ impl Service {
     where
         M: Mutation<Reply: serde::Serialize>,
     {
+        if M::SEALS {
+            self.idle.used(self.clock.now());
+        }
         Step::Mutation(self.actor.submit(mutation, Some(by), |reply| encode(&reply)).await)
     }
 
@@ -127,10 +157,10 @@ impl Service {
         Step::Read(Box::new(move || answer(&service, &call).map(|reply| encode(&reply))))
     }
 
-    fn new_key_pair(&self, call: &CreateApiKeyPair) -> Result<KeyPair, Fault> {
+    fn new_key_pair(&self, call: &CreateApiKeyPair) -> Result<NewKeyPair, Fault> {
         match &call.external_key_pair {
-            Some(external) => KeyPair::import(external, self.clock.now()),
-            None => KeyPair::generate(self.clock.now()),
+            Some(external) => NewKeyPair::import(external, self.clock.now()),
+            None => NewKeyPair::generate(self.clock.now()),
         }
     }
 
@@ -146,7 +176,13 @@ impl Service {
 
     /// The key pair alone: a signature takes long enough that it should not keep a whole vault.
     fn key_pair(&self, signer: Signer<'_>) -> Result<Arc<KeyPair>, Fault> {
-        self.published.vault().signer(signer, self.clock.now()).cloned()
+        self.using_keys().signer(signer, self.clock.now()).cloned()
+    }
+
+    /// The vault, for something that opens a record.
+    fn using_keys(&self) -> Arc<Vault> {
+        self.idle.used(self.clock.now());
+        self.published.vault()
     }
 
     fn status(&self) -> DaemonStatus {
@@ -157,6 +193,8 @@ impl Service {
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs(),
             health: if self.published.has_failed() { Health::StorageFailed } else { Health::Ok },
+            lock: self.lock_status(),
+            memory: process::memory_status(),
             active_session_key: vault.active(self.clock.now()).cloned(),
             counts: Counts {
                 sessions: vault.session_count() as u64,
@@ -194,6 +232,12 @@ fn signer<'a, C: Call>(key_pair: Option<&'a PublicKey>, session: Option<&'a Sess
 
 fn refuse(fault: Fault) -> Step {
     Step::Read(Box::new(|| Err(fault)))
+}
+
+/// The step of a call that was served before it is its turn to be answered.
+fn answered(result: Result<impl serde::Serialize, Fault>) -> Step {
+    let answer = result.map(|reply| encode(&reply));
+    Step::Read(Box::new(|| answer))
 }
 
 fn encode(reply: &impl serde::Serialize) -> Zeroizing<Vec<u8>> {

@@ -5,7 +5,9 @@
 //! ```text
 //! store/format     the format of all this: 1
 //! store/current    the number of the database that holds the vault, and its commits when last noted
-//! store/sled.1/    that database
+//! store/sled.1/    that database: the records, sealed
+//! store/keys       what they are sealed with, wrapped under a root key; overwritten in place
+//! key-0123abcd     beside the store: the key file, where that is what the root key is wrapped under
 //! ```
 //!
 //! A database is one sled tree, its keys apart by their first byte:
@@ -25,6 +27,9 @@
 //! - Clear-all is one small record whatever the number of sessions: the next generation begins, and
 //!   what lies under the old one is invisible at once. The bytes go when the vault is rewritten into a
 //!   fresh database ([`Rewrite`]), which happens as soon as most of the file is garbage.
+//! - What a commit removes is erased before [`Store::commit`] returns: its key is overwritten in place, and
+//!   nothing opens the record any more, wherever copies of it are left. A clear-all does it by overwriting
+//!   one secret.
 //! - No record is over [`MAX_RECORD_BYTES`], so that nothing that sled writes is so large that it goes
 //!   into one of the files that sled never syncs.
 //! - What is read at a start is on the disk before anybody sees it.
@@ -35,7 +40,10 @@
 mod current;
 mod database;
 mod format;
+mod header;
+mod keys;
 pub mod record;
+mod rekey;
 mod rewrite;
 mod untouched;
 
@@ -44,12 +52,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use keyfob_proto::{Code, Fault, KeySource};
+
 use self::current::Current;
 use self::database::Database;
+use self::header::Header;
+use self::keys::{Contents, Keys};
 use self::untouched::Untouched;
-use crate::vault::{Change, Vault};
+use crate::key_source::Source;
+use crate::seal::{Key, Scope, Supply};
+use crate::vault::{Change, Scopes, Vault};
 
 pub use self::record::MAX_RECORD_BYTES;
+pub use self::rekey::{RekeyError, RekeyProgress};
 pub use self::rewrite::{Rewrite, Rewritten, Superseded};
 
 /// A database this small is never worth rewriting, in bytes.
@@ -65,6 +80,17 @@ pub struct Store {
     /// The number of the current database.
     number: u64,
     database: Database,
+    data_dir: PathBuf,
+    keys: Keys,
+    header: Header,
+    /// While the vault is unlocked.
+    root: Option<Key>,
+    /// What the vault's records are sealed in.
+    scopes: Scopes,
+    /// The generations' secrets, the current one's at its number modulo 2.
+    generations: [keys::Secret; 2],
+    /// The scope that begins with the next clear-all.
+    next: Arc<Scope>,
 }
 
 /// Why the store cannot be opened, or cannot be written to any more.
@@ -126,8 +152,9 @@ impl Store {
             return Err(StoreError::damaged(&directory, "its file `db` is missing"));
         }
         current.remove_others(&path)?;
+        rekey::remove_unfinished(&path)?;
         let untouched = Untouched::copy(&directory)?;
-        match Self::read(path, current) {
+        match Self::read(data_dir, path, current) {
             Ok(opened) => {
                 untouched.discard();
                 Ok(opened)
@@ -139,7 +166,7 @@ impl Store {
         }
     }
 
-    fn read(path: PathBuf, current: Current) -> Result<(Self, Vault), StoreError> {
+    fn read(data_dir: &Path, path: PathBuf, current: Current) -> Result<(Self, Vault), StoreError> {
         let directory = Current::directory(&path, current.number);
         let database = Database::open(&directory)?;
         let commits = database.commits();
@@ -147,20 +174,122 @@ impl Store {
             let what = format!("it held {} changes and {commits} of them are left", current.commits);
             return Err(StoreError::damaged(&directory, what));
         }
-        let vault = Vault::restore(database.read_all(&directory)?)
-            .map_err(|error| StoreError::damaged(&directory, error.to_string()))?;
+        let (mut keys, header, mut generations, contents) = Keys::open(&path.join(Keys::FILE))?;
+        let scopes = Scopes::locked();
+        let vault = read_vault(&database, &directory, scopes.clone(), &mut keys, &contents)?;
         Current { commits, ..current }.write(&path)?;
-        Ok((Self { path, number: current.number, database }, vault))
+        let generation = database.generation();
+        generations[next(generation)] = keys.sweep(generation)?;
+        if let Some(before) = &header.before {
+            before.remove(data_dir);
+        }
+        let (data_dir, number, next) = (data_dir.to_owned(), current.number, Scope::locked());
+        let store = Self { path, number, database, data_dir, keys, header, root: None, scopes, generations, next };
+        Ok((store, vault))
     }
 
-    /// Makes the changes durable, all or none. Blocks on the disk.
+    /// Where the key comes from that the root key is wrapped under.
+    #[must_use]
+    pub fn key_source(&self) -> &Source {
+        &self.header.source
+    }
+
+    /// Whether the root key is not in memory.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.root.is_none()
+    }
+
+    /// Unwraps the root key, so that the vault's records can be opened. Answers whether this is the key that it was
+    /// wrapped under.
+    pub fn unlock(&mut self, key: &Key) -> bool {
+        let Some(root) = self.header.unwrap(key) else { return false };
+        self.root = Some(root);
+        self.unlock_scopes();
+        true
+    }
+
+    /// Unlocks the vault if its key is to be had without anybody's help; one whose key comes from a passphrase stays
+    /// locked.
+    ///
+    /// # Errors
+    ///
+    /// `KEY_UNAVAILABLE`. It stays locked.
+    pub fn unlock_by_itself(&mut self) -> Result<(), Fault> {
+        let source = self.header.source.clone();
+        if source.kind() == KeySource::Passphrase {
+            return Ok(());
+        }
+        if self.unlock(&source.key(None, &self.data_dir)?) { Ok(()) } else { Err(not_its_key()) }
+    }
+
+    fn unlock_scopes(&self) {
+        let Some(root) = &self.root else { return };
+        let generation = self.database.generation();
+        self.scopes.unused.unlock(root, UNUSED, &[]);
+        self.scopes.in_use.unlock(root, GENERATION, &*self.generations[next(generation + 1)]);
+        self.next.unlock(root, GENERATION, &*self.generations[next(generation)]);
+    }
+
+    /// Lets go of the root key and all that came from it. No record can be opened afterwards.
+    pub fn lock(&mut self) {
+        self.root = None;
+        for scope in [&self.scopes.unused, &self.scopes.in_use, &self.next] {
+            scope.lock();
+        }
+    }
+
+    /// A supply with nothing at hand.
+    #[must_use]
+    pub fn supply(&self) -> Supply {
+        Supply { slots: Vec::new(), next: Some(Arc::clone(&self.next)) }
+    }
+
+    /// Sees to it that a supply lasts for this many records. Blocks on the disk now and then.
+    ///
+    /// # Errors
+    ///
+    /// When the disk failed.
+    pub fn replenish(&mut self, supply: &mut Supply, records: usize) -> Result<(), StoreError> {
+        self.keys.replenish(supply, records)
+    }
+
+    /// Makes the changes durable, all or none, and then erases the keys of what they removed: those in these
+    /// slots, and where all was cleared all others of its generation. What was erased comes into the supply as
+    /// new. Blocks on the disk.
     ///
     /// # Errors
     ///
     /// When the disk failed. Whether the changes are durable is then decided at the next start, and
     /// nothing that is written later can be trusted.
-    pub fn commit<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<(), StoreError> {
-        self.database.commit(changes)
+    pub fn commit(&mut self, changes: &[Change], erased: &[u32], supply: &mut Supply) -> Result<(), StoreError> {
+        let before = self.database.generation();
+        self.database.commit(changes)?;
+        for change in changes {
+            if let Change::PutUnused(pair) = change {
+                self.keys.take(pair.sealed().slot(), true);
+            }
+        }
+        let cleared = changes.iter().position(|change| matches!(change, Change::ClearAll));
+        if let Some(at) = cleared {
+            self.keys.begin_generation(erased, supply);
+            for change in &changes[at..] {
+                let sealed = match change {
+                    Change::PutSession(_, session) => session.sealed(),
+                    Change::PutInUse(pair) => pair.sealed(),
+                    _ => continue,
+                };
+                self.keys.take(sealed.slot(), false);
+            }
+        }
+        let secret = self.keys.erase(erased, cleared.map(|_| before), supply)?;
+        if let Some(secret) = secret {
+            self.generations[next(before + 1)] = secret;
+            self.scopes.in_use = std::mem::replace(&mut self.next, Scope::locked());
+            supply.next = Some(Arc::clone(&self.next));
+            self.unlock_scopes();
+        }
+        Ok(())
     }
 
     /// The size of the database's file in bytes; 0 when the system does not say.
@@ -178,7 +307,12 @@ impl Store {
     /// Begins to rewrite the vault into a fresh database; see [`Rewrite`].
     #[must_use]
     pub fn rewrite(&self) -> Rewrite {
-        Rewrite { store: self.path.clone(), number: self.number + 1, cancelled: Arc::new(AtomicBool::new(false)) }
+        Rewrite {
+            store: self.path.clone(),
+            number: self.number + 1,
+            generation: self.database.generation(),
+            cancelled: Arc::new(AtomicBool::new(false)),
+        }
     }
 
     /// Makes a database that has caught up the current one. Blocks on the disk.
@@ -216,6 +350,36 @@ impl Drop for Store {
             tracing::warn!(%error, "the number of commits is not noted");
         }
     }
+}
+
+/// The fault of a key that was found and does not unwrap the root key.
+pub(crate) fn not_its_key() -> Fault {
+    Fault::new(Code::KeyUnavailable, "the key that was found is not that of the vault: restore the right one")
+}
+
+/// What scope keys are derived for.
+const UNUSED: &[u8] = b"keyfob 1 unused key pairs";
+const GENERATION: &[u8] = b"keyfob 1 generation";
+
+/// Where the secret of the generation after this one is kept, of two.
+fn next(generation: u64) -> usize {
+    usize::from(generation.is_multiple_of(2))
+}
+
+/// The vault that a database holds, sealed with what is in these slots.
+fn read_vault(
+    database: &Database,
+    directory: &Path,
+    scopes: Scopes,
+    keys: &mut Keys,
+    contents: &Contents,
+) -> Result<Vault, StoreError> {
+    let mut take = |number, is_unused| {
+        let slot = contents.slot(number).ok_or("the key of a record is missing")?;
+        if keys.take(number, is_unused) { Ok(slot) } else { Err("two records have the same key") }
+    };
+    let stored = database.read_all(directory, scopes, &mut take)?;
+    Vault::restore(stored).map_err(|error| StoreError::damaged(directory, error.to_string()))
 }
 
 /// Completes a [`StoreError::Io`].

@@ -10,6 +10,7 @@
 //!
 //! - the active pointer names a session that is there, or none;
 //! - a key pair is *in use* exactly when a session names it, else *unused*;
+//! - what is secret of a session or key pair is sealed, in the scope of its kind ([`Scopes`]);
 //! - the indexes (sessions by expiry and by key pair, unused key pairs by age) list exactly what
 //!   there is.
 
@@ -18,25 +19,30 @@ mod expiry;
 mod key_pair;
 mod mutation;
 mod read;
+mod session;
 mod token;
 
 use std::sync::Arc;
 use std::thread;
 
-use keyfob_proto::{PublicKey, Session, SessionKey};
+use keyfob_proto::{PublicKey, SessionKey};
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
-pub use self::draft::{Announcement, Change, Draft, MAX_ANNOUNCED};
+pub use self::draft::{Announcement, Change, Draft, Finished, MAX_ANNOUNCED};
 pub use self::expiry::WARNING_SECONDS;
-pub use self::key_pair::{KeyPair, KeyPairCorrupt};
-pub use self::mutation::{Mutation, NewKeyPair};
+pub use self::key_pair::{KeyPair, NewKeyPair};
+pub use self::mutation::Mutation;
 pub use self::read::Signer;
+pub use self::session::StoredSession;
 pub use self::token::{Login, MAX_CLAIM_BYTES, MAX_TOKEN_BYTES};
 
+use crate::seal::{Scope, Sealed};
+
 /// Every session and key pair. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Vault {
-    sessions: RedBlackTreeMapSync<SessionKey, Arc<Session>>,
+    scopes: Scopes,
+    sessions: RedBlackTreeMapSync<SessionKey, Arc<StoredSession>>,
     active: Option<SessionKey>,
     /// The key pairs that a session names. Apart from the unused ones, so that clear-all drops them
     /// in one step.
@@ -52,6 +58,29 @@ pub struct Vault {
     warned_until: u64,
 }
 
+/// What the parts of a vault are sealed in.
+#[derive(Clone, Debug)]
+pub struct Scopes {
+    /// The scope of the unused key pairs.
+    pub unused: Arc<Scope>,
+    /// The scope of the sessions and of the key pairs that they name.
+    pub in_use: Arc<Scope>,
+}
+
+impl Scopes {
+    /// The scopes of a locked vault.
+    #[must_use]
+    pub fn locked() -> Self {
+        Self { unused: Scope::locked(), in_use: Scope::locked() }
+    }
+
+    /// The unlocked scopes of a vault that has no store.
+    #[must_use]
+    pub fn without_store() -> Self {
+        Self { unused: Scope::without_store(), in_use: Scope::without_store() }
+    }
+}
+
 /// A session's place in the order of expiry. Without a session it is the bound before all sessions
 /// of that second.
 type ByExpiry = (u64, Option<SessionKey>);
@@ -61,10 +90,12 @@ type ByExpiry = (u64, Option<SessionKey>);
 type ByKeyPair = (PublicKey, u64, Option<SessionKey>);
 
 /// What a store holds, in no particular order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stored {
+    /// What it is sealed in.
+    pub scopes: Scopes,
     /// Every session.
-    pub sessions: Vec<(SessionKey, Arc<Session>)>,
+    pub sessions: Vec<(SessionKey, Arc<StoredSession>)>,
     /// The active pointer.
     pub active: Option<SessionKey>,
     /// The key pairs that were stored as in use.
@@ -84,7 +115,31 @@ pub enum Inconsistent {
     KeyPairUse,
 }
 
+impl Stored {
+    /// An empty vault.
+    #[must_use]
+    pub fn nothing(scopes: Scopes) -> Self {
+        Self { scopes, sessions: Vec::new(), active: None, in_use: Vec::new(), unused: Vec::new() }
+    }
+}
+
 impl Vault {
+    /// A vault with nothing in it.
+    #[must_use]
+    pub fn empty(scopes: Scopes) -> Self {
+        Self {
+            scopes,
+            sessions: RedBlackTreeMapSync::new_sync(),
+            active: None,
+            in_use: RedBlackTreeMapSync::new_sync(),
+            unused: RedBlackTreeMapSync::new_sync(),
+            unused_by_age: RedBlackTreeSetSync::new_sync(),
+            by_expiry: RedBlackTreeSetSync::new_sync(),
+            by_key_pair: RedBlackTreeSetSync::new_sync(),
+            warned_until: 0,
+        }
+    }
+
     /// The vault that was stored.
     ///
     /// # Errors
@@ -95,16 +150,16 @@ impl Vault {
     ///
     /// Never: building an index panics nowhere.
     pub fn restore(stored: Stored) -> Result<Self, Inconsistent> {
-        let Stored { sessions, active, in_use, unused } = stored;
+        let Stored { scopes, sessions, active, in_use, unused } = stored;
         // Each index of a large vault takes a while to build, and none needs the others.
         let mut vault = thread::scope(|scope| {
             let by_expiry = scope.spawn(|| {
-                let places = sessions.iter().map(|(key, session)| (session.expiry, Some(key.clone())));
+                let places = sessions.iter().map(|(key, session)| (session.expiry(), Some(key.clone())));
                 places.collect::<RedBlackTreeSetSync<_>>()
             });
             let by_key_pair = scope.spawn(|| {
-                let place = |(key, session): &(SessionKey, Arc<Session>)| {
-                    (session.public_key, session.expiry, Some(key.clone()))
+                let place = |(key, session): &(SessionKey, Arc<StoredSession>)| {
+                    (*session.public_key(), session.expiry(), Some(key.clone()))
                 };
                 sessions.iter().map(place).collect::<RedBlackTreeSetSync<_>>()
             });
@@ -119,7 +174,7 @@ impl Vault {
                 by_expiry: by_expiry.join().expect(built),
                 by_key_pair: by_key_pair.join().expect(built),
                 in_use: in_use.join().expect(built),
-                ..Self::default()
+                ..Self::empty(scopes)
             }
         });
         for pair in unused {
@@ -143,24 +198,42 @@ impl Vault {
         sessions.chain(in_use).chain(unused).chain(active)
     }
 
+    /// What is sealed of every session and key pair, and whether it is an unused key pair's.
+    pub(crate) fn sealed(&self) -> impl Iterator<Item = (&Sealed, bool)> {
+        let sessions = self.sessions.values().map(|session| (session.sealed(), false));
+        let in_use = self.in_use.values().map(|pair| (pair.sealed(), false));
+        sessions.chain(in_use).chain(self.unused.values().map(|pair| (pair.sealed(), true)))
+    }
+
     /// How many sessions and key pairs there are.
     pub(crate) fn record_count(&self) -> usize {
         self.sessions.size() + self.in_use.size() + self.unused.size()
     }
 
+    /// Lets go of every key that a signature left in memory, after the vault was locked.
+    pub fn forget_signing_keys(&self) {
+        self.in_use.values().chain(self.unused.values()).for_each(|pair| pair.forget());
+    }
+
+    /// This vault, as it was read from the store again, goes on where another is: who had their warning has had
+    /// it.
+    pub fn continues(&mut self, other: &Self) {
+        self.warned_until = other.warned_until;
+    }
+
     /// Adds a session to the map and the indexes.
-    fn insert_session(&mut self, key: SessionKey, session: Arc<Session>) {
-        self.by_expiry.insert_mut((session.expiry, Some(key.clone())));
-        self.by_key_pair.insert_mut((session.public_key, session.expiry, Some(key.clone())));
+    fn insert_session(&mut self, key: SessionKey, session: Arc<StoredSession>) {
+        self.by_expiry.insert_mut((session.expiry(), Some(key.clone())));
+        self.by_key_pair.insert_mut((*session.public_key(), session.expiry(), Some(key.clone())));
         self.sessions.insert_mut(key, session);
     }
 
     /// Takes a session out of the map and the indexes.
-    fn remove_session(&mut self, key: &SessionKey) -> Option<Arc<Session>> {
+    fn remove_session(&mut self, key: &SessionKey) -> Option<Arc<StoredSession>> {
         let session = self.sessions.get(key).cloned()?;
         self.sessions.remove_mut(key);
-        self.by_expiry.remove_mut(&(session.expiry, Some(key.clone())));
-        self.by_key_pair.remove_mut(&(session.public_key, session.expiry, Some(key.clone())));
+        self.by_expiry.remove_mut(&(session.expiry(), Some(key.clone())));
+        self.by_key_pair.remove_mut(&(*session.public_key(), session.expiry(), Some(key.clone())));
         Some(session)
     }
 
@@ -170,7 +243,7 @@ impl Vault {
         let keys: Vec<SessionKey> = self.sessions.keys().take(count).cloned().collect();
         for key in keys {
             if let Some(session) = self.remove_session(&key) {
-                self.in_use.remove_mut(&session.public_key);
+                self.in_use.remove_mut(session.public_key());
             }
         }
         !self.sessions.is_empty()

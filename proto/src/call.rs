@@ -14,6 +14,7 @@
 
 mod daemon;
 mod key_pair;
+mod lock;
 mod params;
 mod session;
 mod signing;
@@ -28,6 +29,7 @@ use serde_json::value::RawValue;
 
 pub use self::daemon::*;
 pub use self::key_pair::*;
+pub use self::lock::*;
 pub use self::session::*;
 pub use self::signing::*;
 use crate::{Code, Fault};
@@ -62,16 +64,21 @@ macro_rules! for_each_call {
                 /// Stores a session under its name, makes it the active one, and deletes the key pair of
                 /// the session that it replaces unless that is still in use: one atomic, durable step.
                 ///
-                /// Faults: `INVALID_TOKEN`, `SESSION_EXPIRED`.
+                /// Faults: `INVALID_TOKEN`, `SESSION_EXPIRED`, `VAULT_LOCKED`.
                 store_session: StoreSession => SessionStored = "storeSession";
                 /// Reads a session, by default the active one.
                 ///
-                /// Faults: none; where there is no session, both fields of the reply are null.
+                /// Faults: `VAULT_LOCKED`. Where there is no session, both fields of the reply are null.
                 get_session: GetSession => SessionFound = "getSession";
                 /// Reads the sessions in the order of their names, a page at a time.
                 ///
-                /// Faults: none.
+                /// Faults: `VAULT_LOCKED`.
                 get_all_sessions: GetAllSessions => SessionPage = "getAllSessions";
+                /// Reads the names of the sessions with what is known of them without their tokens, a page at a
+                /// time. Answered by a locked vault too.
+                ///
+                /// Faults: none.
+                list_sessions: ListSessions => SessionNames = "listSessions";
                 /// Reads the name of the active session.
                 ///
                 /// Faults: none; where none is active, the name is null.
@@ -83,7 +90,7 @@ macro_rules! for_each_call {
                 /// Creates a key pair inside the vault, or takes one in. Taking in one that the vault
                 /// has changes nothing.
                 ///
-                /// Faults: `INVALID_KEY_PAIR`.
+                /// Faults: `INVALID_KEY_PAIR`, `VAULT_LOCKED`.
                 create_api_key_pair: CreateApiKeyPair => ApiKeyPairCreated = "createApiKeyPair";
                 /// Reads the key pairs in the order of their names, a page at a time.
                 ///
@@ -101,12 +108,26 @@ macro_rules! for_each_call {
                 /// P-256 over SHA-256 of the payload.
                 ///
                 /// Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when nothing is named and no session is
-                /// active.
+                /// active; `VAULT_LOCKED`.
                 sign: Sign => Signed = "sign";
                 /// Makes the header that authenticates a request to Turnkey's API.
                 ///
                 /// Faults: as for `sign`.
                 stamp: Stamp => Stamped = "stamp";
+                /// Locks the vault: its keys leave the daemon's memory. It still tells names and clears.
+                ///
+                /// Faults: none.
+                lock: Lock => VaultLocked = "lock";
+                /// Unlocks the vault.
+                ///
+                /// Faults: `WRONG_PASSPHRASE`, `UNLOCK_DELAYED`, `KEY_UNAVAILABLE`.
+                unlock: Unlock => VaultUnlocked = "unlock";
+                /// Gives the vault a new root key, kept under a key from the source that is named: one atomic, durable
+                /// step. What is kept under the old one is overwritten.
+                ///
+                /// Faults: `VAULT_LOCKED`, `KEY_UNAVAILABLE`; `ACCESS_DENIED` to a user that is not the vault's
+                /// own.
+                rekey: Rekey => VaultRekeyed = "rekey";
                 /// Reads the state of the daemon.
                 ///
                 /// Faults: none.

@@ -52,6 +52,10 @@ pub enum EventKind {
         /// When it expires, in seconds since the Unix epoch.
         expiry: u64,
     },
+    /// The vault was locked.
+    VaultLocked,
+    /// The vault was unlocked.
+    VaultUnlocked,
     /// Events up to this sequence number were not delivered, because the subscriber was too slow or
     /// a single change would have made too many: read the vault again.
     Resync,
@@ -97,7 +101,7 @@ mod tests {
 
     #[test]
     fn an_event_of_a_newer_daemon_is_read_as_unknown() {
-        let json = r#"{"sequence":7,"type":"vaultLocked","after":60,"by":{"uid":1000,"gid":3}}"#;
+        let json = r#"{"sequence":7,"type":"tooHot","after":60,"by":{"uid":1000,"gid":3}}"#;
         let event: Event = serde_json::from_str(json).unwrap();
         let by = Some(By { pid: None, uid: 1000 });
         assert_eq!(event, Event { sequence: 7, kind: EventKind::Unknown, by });

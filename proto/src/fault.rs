@@ -85,6 +85,14 @@ codes! {
     InvalidKeyPair = "INVALID_KEY_PAIR", -32000;
     /// A session names the key pair: clear the session instead.
     KeyPairInUse = "KEY_PAIR_IN_USE", -32000;
+    /// The vault is locked: unlock it first.
+    VaultLocked = "VAULT_LOCKED", -32000;
+    /// The passphrase is not the vault's.
+    WrongPassphrase = "WRONG_PASSPHRASE", -32000;
+    /// A wrong passphrase was given just before; `data.retryAfterSeconds` says when to try again.
+    UnlockDelayed = "UNLOCK_DELAYED", -32000;
+    /// The key file, keyring or credential that the vault's key comes from cannot be read.
+    KeyUnavailable = "KEY_UNAVAILABLE", -32000;
     /// The disk failed. Nothing more is written until the daemon is restarted.
     StorageError = "STORAGE_ERROR", -32000;
     /// The daemon serves other users only when it was started with `--allow-uid`.
@@ -152,16 +160,23 @@ pub struct FaultData {
     /// The parameter at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// How long to wait before the same call may succeed, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u64>,
 }
 
 impl Fault {
     /// A fault with its code and a message that says what to do next.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            number: code.number(),
-            message: message.into(),
-            data: Box::new(FaultData { code, session_key: None, public_key: None, method: None, field: None }),
-        }
+        let data = FaultData {
+            code,
+            session_key: None,
+            public_key: None,
+            method: None,
+            field: None,
+            retry_after_seconds: None,
+        };
+        Self { number: data.code.number(), message: message.into(), data: Box::new(data) }
     }
 
     /// Names the session concerned.
@@ -175,6 +190,13 @@ impl Fault {
     #[must_use]
     pub fn on_key_pair(mut self, key: PublicKey) -> Self {
         self.data.public_key = Some(key);
+        self
+    }
+
+    /// Says how long to wait, in seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.data.retry_after_seconds = Some(seconds);
         self
     }
 

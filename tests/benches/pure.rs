@@ -7,7 +7,8 @@ use keyfob_proto::{ClearSession, Envelope, GetSession, LineBuffer, Request, Secr
 use keyfob_tests::login::token;
 use keyfob_tests::model::KeyPair as Pair;
 use keyfobd::clock::Timestamp;
-use keyfobd::vault::{Draft, KeyPair, Login, Mutation, NewKeyPair, Vault};
+use keyfobd::seal::{Scope, Sealed, Supply};
+use keyfobd::vault::{Draft, Login, Mutation, NewKeyPair, Scopes, Signer, Vault};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -38,15 +39,16 @@ fn login(name: &str, public_key: &str) -> Login {
 }
 
 /// A vault of sessions that share a key pair.
-fn vault(sessions: usize) -> Vault {
-    let pair = KeyPair::generate(NOW).expect("randomness");
+fn vault(sessions: u32) -> Vault {
+    let pair = NewKeyPair::generate(NOW).expect("randomness");
     let public_key = pair.public_key().to_string();
-    let mut draft = Draft::new(Vault::default(), NOW);
-    NewKeyPair(pair).apply(&mut draft).expect("a key pair");
+    let empty = Vault::empty(Scopes::without_store());
+    let mut draft = Draft::new(empty, NOW, Supply::without_store(2 * sessions + 2));
+    pair.apply(&mut draft).expect("a key pair");
     for number in 0..sessions {
         login(&number.to_string(), &public_key).apply(&mut draft).expect("a session");
     }
-    draft.finish().0
+    draft.finish().vault
 }
 
 fn rules(criterion: &mut Criterion) {
@@ -57,11 +59,13 @@ fn rules(criterion: &mut Criterion) {
         let key: SessionKey = "5".parse().expect("a session key");
         criterion.bench_function(&format!("read a session of {sessions}, as JSON"), |bencher| {
             let call = GetSession { session_key: Some(key.clone()) };
-            bencher.iter(|| serde_json::to_vec(&vault.get_session(black_box(&call), NOW)).expect("JSON"));
+            bencher.iter(|| {
+                serde_json::to_vec(&vault.get_session(black_box(&call), NOW).expect("a session")).expect("JSON")
+            });
         });
         criterion.bench_function(&format!("clear a session of {sessions}"), |bencher| {
             bencher.iter_batched(
-                || (Draft::new(vault.clone(), NOW), ClearSession { session_key: Some(key.clone()) }),
+                || (Draft::new(vault.clone(), NOW, Supply::default()), ClearSession { session_key: Some(key.clone()) }),
                 |(mut draft, clear)| {
                     clear.apply(&mut draft).expect("a session");
                     draft
@@ -73,10 +77,22 @@ fn rules(criterion: &mut Criterion) {
 }
 
 fn signatures(criterion: &mut Criterion) {
-    let pair = KeyPair::generate(NOW).expect("randomness");
-    criterion.bench_function("create a key pair", |bencher| bencher.iter(|| KeyPair::generate(NOW)));
+    let vault = vault(1);
+    let pair = vault.signer(Signer::Active, NOW).expect("a session");
+    criterion.bench_function("create a key pair", |bencher| bencher.iter(|| NewKeyPair::generate(NOW)));
     criterion.bench_function("stamp 256 bytes", |bencher| bencher.iter(|| pair.stamp(black_box(&[7; 256]))));
 }
 
-criterion_group!(pure, wire, rules, signatures);
+fn seals(criterion: &mut Criterion) {
+    let (scope, plain) = (Scope::without_store(), [7; 600]);
+    let seal = || {
+        let slot = Supply::without_store(1).slot().expect("a slot");
+        Sealed::new(&scope, slot, b"a session", black_box(&plain)).expect("unlocked")
+    };
+    criterion.bench_function("seal 600 bytes", |bencher| bencher.iter(seal));
+    let sealed = seal();
+    criterion.bench_function("open 600 bytes", |bencher| bencher.iter(|| sealed.open(b"a session", <[u8]>::len)));
+}
+
+criterion_group!(pure, wire, rules, signatures, seals);
 criterion_main!(pure);

@@ -219,12 +219,14 @@ impl History {
 
 /// All that a store holds, as the model shows it.
 fn contents(data_dir: &Path) -> Result<Vec<String>, String> {
-    let (_store, vault) = Store::open(data_dir).map_err(|error| error.to_string())?;
+    let (mut store, vault) = Store::open(data_dir).map_err(|error| error.to_string())?;
+    store.unlock_by_itself().map_err(|fault| fault.to_string())?;
     let now = Timestamp::default();
     let (mut sessions, mut pairs) = (Vec::new(), Vec::new());
     let mut after = None;
     let active = loop {
         let page = vault.get_all_sessions(&GetAllSessions { after: after.take(), ..GetAllSessions::default() }, now);
+        let page = page.map_err(|fault| fault.to_string())?;
         after.clone_from(&page.next);
         let mut page = serde_json::to_value(page).expect("a reply is JSON");
         sessions.append(page["sessions"].as_array_mut().expect("a list"));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use keyfob_proto::Endpoint;
 use keyfobd::Daemon;
@@ -39,10 +40,16 @@ impl TestDaemon {
     /// A daemon on the vault that an earlier one left.
     #[must_use]
     pub fn start_in(dir: TempDir) -> Self {
+        Self::start_locking(dir, None)
+    }
+
+    /// As [`TestDaemon::start_in`], with a vault that locks itself after so long without use.
+    #[must_use]
+    pub fn start_locking(dir: TempDir, lock_after: Option<Duration>) -> Self {
         let endpoint = Endpoint::named(dir.path().join("keyfob.sock")).expect("a short path");
         let (clock, hand) = Clock::manual(Timestamp::from_secs(START));
         let data_dir = dir.path().join("data");
-        let config = Config { endpoint: endpoint.clone(), data_dir, allow_uids: Vec::new(), clock };
+        let config = Config { endpoint: endpoint.clone(), data_dir, allow_uids: Vec::new(), lock_after, clock };
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Reading what must not be an argument: tokens, private keys, payloads.
+//! Reading what must not be an argument: tokens, private keys, passphrases, payloads.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -50,6 +50,46 @@ impl SecretSource {
         };
         let text = Zeroizing::new(text.trim().to_owned());
         if text.is_empty() { Err(Failure::Input(format!("{what} is empty"))) } else { Ok(text) }
+    }
+}
+
+/// Where a passphrase comes from: the terminal unless told otherwise.
+#[derive(Debug, Args)]
+pub(super) struct PassphraseSource {
+    /// Read the passphrase from this file descriptor (0 is stdin) instead of asking on the terminal
+    #[arg(long, value_name = "FD")]
+    passphrase_fd: Option<u32>,
+}
+
+impl PassphraseSource {
+    /// Whether one was named.
+    pub(super) fn is_given(&self) -> bool {
+        self.passphrase_fd.is_some()
+    }
+
+    /// The passphrase, without the end of its line.
+    pub(super) fn read(&self, prompt: &str, session: &mut Session<'_, '_>) -> Result<Zeroizing<String>, Failure> {
+        let text = match self.passphrase_fd {
+            Some(0) => utf8(read_all(&mut session.output.io.stdin, MAX_SECRET_BYTES)?)?,
+            Some(descriptor) => utf8(read_file(&format!("/dev/fd/{descriptor}").into(), MAX_SECRET_BYTES)?)?,
+            None if session.output.io.can_ask => Zeroizing::new(rpassword::prompt_password(prompt)?),
+            None => {
+                let message = "there is no terminal to ask on: pass the passphrase with --passphrase-fd FD";
+                return Err(Failure::Input(message.to_owned()));
+            }
+        };
+        let text = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
+        if text.is_empty() { Err(Failure::Input("the passphrase is empty".to_owned())) } else { Ok(text) }
+    }
+
+    /// A new passphrase; a person is asked twice.
+    pub(super) fn read_new(&self, session: &mut Session<'_, '_>) -> Result<Zeroizing<String>, Failure> {
+        let passphrase = self.read("New passphrase: ", session)?;
+        if self.is_given() || *self.read("The same again: ", session)? == *passphrase {
+            Ok(passphrase)
+        } else {
+            Err(Failure::Input("that was another passphrase; nothing was changed".to_owned()))
+        }
     }
 }
 

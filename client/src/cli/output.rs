@@ -96,11 +96,11 @@ pub(super) fn span(seconds: u64) -> String {
     }
 }
 
-/// How long a session still lives.
+/// How long a session still lives that expires at this second since the epoch.
 #[expect(clippy::disallowed_methods, reason = "for people to read; the daemon decides what has expired")]
-pub(super) fn expires_in(session: &Session) -> String {
+pub(super) fn expires_in(expiry: u64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    span(session.expiry.saturating_sub(now.as_secs()))
+    span(expiry.saturating_sub(now.as_secs()))
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn text(key: &SessionKey, session: &VaultSession, reveal: bool) -> String {
         ("type", session.session_type.clone()),
         ("user", session.user_id.clone()),
         ("organization", session.organization_id.clone()),
-        ("expires", format!("{} (Unix time), in {}", session.expiry, expires_in(session))),
+        ("expires", format!("{} (Unix time), in {}", session.expiry, expires_in(session.expiry))),
         ("key pair", session.public_key.to_string()),
     ];
     lines.extend(session.session_profile_id.clone().map(|profile| ("profile", profile)));

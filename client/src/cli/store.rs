@@ -35,7 +35,7 @@ impl Store {
         let text = format!(
             "{verb} {}, now active; expires in {}; key pair {}",
             name(&stored.session_key),
-            expires_in(&stored.session),
+            expires_in(stored.session.expiry),
             stored.session.public_key
         );
         session.output.print(&object, text)

@@ -46,6 +46,8 @@ fn text(event: &Event) -> String {
         EventKind::SessionExpiring { session_key, expiry } => {
             format!("{} expires within {}, at {expiry} (Unix time)", name(session_key), span(60))
         }
+        EventKind::VaultLocked => "the vault is locked".to_owned(),
+        EventKind::VaultUnlocked => "the vault is unlocked".to_owned(),
         EventKind::Resync => "some events were missed: read the vault again".to_owned(),
         EventKind::Unknown => "an event that this release does not know".to_owned(),
     };

@@ -3,19 +3,20 @@
 use keyfob_proto::{ClearSession, ClearUnusedKeyPairs};
 
 use super::*;
-use crate::vault::{KeyPair, NewKeyPair};
+use crate::vault::NewKeyPair;
 
 /// An actor that has not begun to run, over an empty store.
 fn actor() -> (tempfile::TempDir, Actor, Handle, Arc<Published>) {
     let dir = tempfile::tempdir().unwrap();
-    let (store, vault) = Store::open(dir.path()).unwrap();
+    let (mut store, vault) = Store::open(dir.path()).unwrap();
+    store.unlock_by_itself().unwrap();
     let (clock, _) = Clock::manual(Timestamp::from_secs(1_800_000_000));
     let (actor, handle, published) = Actor::new(store, vault, clock);
     (dir, actor, handle, published)
 }
 
 fn new_key_pair() -> NewKeyPair {
-    NewKeyPair(KeyPair::generate(Timestamp::from_secs(1_800_000_000)).unwrap())
+    NewKeyPair::generate(Timestamp::from_secs(1_800_000_000)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,17 +14,16 @@ use crate::actor::Actor;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::Store;
-use crate::vault::Vault;
 
 /// Serves a client that has sent `sent` and is silent from then on; answers what it got until the end.
 async fn served(sent: &[u8]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");
-    let (store, _) = Store::open(dir.path()).unwrap();
-    let (_actor, handle, published) = Actor::new(store, Vault::default(), Clock::system());
+    let (store, vault) = Store::open(dir.path()).unwrap();
+    let (_actor, handle, published) = Actor::new(store, vault, Clock::system());
     let endpoint = Endpoint::named(&path).unwrap();
     let data_dir = dir.path().to_owned();
-    let config = Config { endpoint, data_dir, allow_uids: Vec::new(), clock: Clock::system() };
+    let config = Config { endpoint, data_dir, allow_uids: Vec::new(), lock_after: None, clock: Clock::system() };
     let service = Service::new(handle, published, &config, 1, CancellationToken::new());
 
     let name = path.as_path().to_fs_name::<GenericFilePath>().unwrap();

@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 
 use keyfob_proto::{PublicKey, SessionKey};
 
-use super::record::{decode_key_pair, decode_session, encode_key_pair, encode_session};
+use super::record::{KeyPairRecord, SessionRecord};
 use super::{StoreError, io_error};
-use crate::vault::{Change, Stored};
+use crate::seal::{Sealed, Slot};
+use crate::vault::{Change, KeyPair, Scopes, Stored, StoredSession};
 
 /// The size of sled's segments in bytes. sled puts a node of its index that takes more than a quarter of
 /// a segment into a file that it never syncs, and a node of the largest keys or records takes up to
@@ -38,16 +39,17 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Makes an empty database in `path`. What is there already is refused: sled would open it, and its
-    /// records would be back.
-    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+    /// Makes an empty database in `path`, whose generation is this one. What is there already is refused: sled would
+    /// open it, and its records would be back.
+    pub(super) fn create(path: &Path, generation: u64) -> Result<Self, StoreError> {
         fs::create_dir(path).map_err(io_error("make", path))?;
         let sled = open_sled(path)?;
         for file in ["db", "conf", ""] {
             let file = path.join(file);
             File::open(&file).and_then(|file| file.sync_all()).map_err(io_error("sync", &file))?;
         }
-        Ok(Self { sled, file: open_file(path)?, generation: 0, commits: 0 })
+        sled.insert(GENERATION, &generation.to_be_bytes())?;
+        Ok(Self { sled, file: open_file(path)?, generation, commits: 0 })
     }
 
     /// Opens the database in `path`. sled repairs what a crash left, and cuts off what follows a damage.
@@ -69,6 +71,11 @@ impl Database {
     /// How many commits it holds.
     pub(super) fn commits(&self) -> u64 {
         self.commits
+    }
+
+    /// The number of clear-alls before what it holds.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The size of sled's file in bytes.
@@ -114,20 +121,20 @@ impl Database {
         self.file.sync_data().map_err(|error| StoreError::Engine(error.into()))
     }
 
-    /// Everything under the current generation, and the unused key pairs.
-    pub(super) fn read_all(&self, path: &Path) -> Result<Stored, StoreError> {
+    /// Everything under the current generation, and the unused key pairs. `take` answers the slot of a number that an
+    /// unused key pair names, or something else does.
+    pub(super) fn read_all(&self, path: &Path, scopes: Scopes, take: &mut Take<'_>) -> Result<Stored, StoreError> {
         let damaged = |what| StoreError::damaged(path, what);
         let unreadable = |error| engine_error(path, error);
-        let mut stored = Stored::default();
+        let mut stored = Stored::nothing(scopes);
         for entry in self.sled.scan_prefix(b"u") {
             let (key, value) = entry.map_err(unreadable)?;
-            let pair = public_key(&key[1..]).and_then(|key| decode_key_pair(key, &value)).map_err(damaged)?;
-            stored.unused.push(pair.into());
+            stored.read_unused(&key[1..], &value, take).map_err(damaged)?;
         }
         let prefix = generation_prefix(self.generation);
         for entry in self.sled.scan_prefix(&prefix) {
             let (key, value) = entry.map_err(unreadable)?;
-            read_record(&mut stored, &key[prefix.len()..], &value).map_err(damaged)?;
+            stored.read_record(&key[prefix.len()..], &value, take).map_err(damaged)?;
         }
         // Reading makes sled tidy up, and so write.
         self.sync()?;
@@ -135,16 +142,38 @@ impl Database {
     }
 }
 
-/// Reads one record of the current generation.
-fn read_record(stored: &mut Stored, key: &[u8], value: &[u8]) -> Result<(), &'static str> {
-    let (kind, name) = key.split_first().ok_or("a key without a kind")?;
-    match kind {
-        b'a' => stored.active = Some(session_key(value)?),
-        b's' => stored.sessions.push((session_key(name)?, decode_session(value)?.into())),
-        b'k' => stored.in_use.push(decode_key_pair(public_key(name)?, value)?.into()),
-        _ => return Err("a record of an unknown kind"),
+/// Answers the slot of a number that a record names, given whether it is an unused key pair's.
+pub(super) type Take<'a> = dyn FnMut(u32, bool) -> Result<Slot, &'static str> + 'a;
+
+impl Stored {
+    fn read_unused(&mut self, key: &[u8], value: &[u8], take: &mut Take<'_>) -> Result<(), &'static str> {
+        let KeyPairRecord { created_at, slot, ciphertext } = KeyPairRecord::decode(value)?;
+        let sealed = Sealed::stored(&self.scopes.unused, take(slot, true)?, ciphertext);
+        self.unused.push(KeyPair::restore(public_key(key)?, created_at, sealed).into());
+        Ok(())
     }
-    Ok(())
+
+    /// Reads one record of the current generation.
+    fn read_record(&mut self, key: &[u8], value: &[u8], take: &mut Take<'_>) -> Result<(), &'static str> {
+        let (kind, name) = key.split_first().ok_or("a key without a kind")?;
+        let scope = &self.scopes.in_use;
+        match kind {
+            b'a' => self.active = Some(session_key(value)?),
+            b's' => {
+                let (SessionRecord { expiry, slot, ciphertext, .. }, public_key) = SessionRecord::decode(value)?;
+                let sealed = Sealed::stored(scope, take(slot, false)?, ciphertext);
+                let session = StoredSession::restore(public_key, expiry, sealed);
+                self.sessions.push((session_key(name)?, session.into()));
+            }
+            b'k' => {
+                let KeyPairRecord { created_at, slot, ciphertext } = KeyPairRecord::decode(value)?;
+                let sealed = Sealed::stored(scope, take(slot, false)?, ciphertext);
+                self.in_use.push(KeyPair::restore(public_key(name)?, created_at, sealed).into());
+            }
+            _ => return Err("a key of a kind that format 1 does not have"),
+        }
+        Ok(())
+    }
 }
 
 /// The changes as one batch, and the generation after them.
@@ -153,15 +182,15 @@ fn batch<'a>(changes: impl IntoIterator<Item = &'a Change>, mut generation: u64)
     for change in changes {
         match change {
             Change::PutSession(key, session) => {
-                batch.insert(session_at(generation, key), encode_session(session).as_slice());
+                batch.insert(session_at(generation, key), SessionRecord::of(session).encode());
             }
             Change::RemoveSession(key) => batch.remove(session_at(generation, key)),
             Change::SetActive(Some(key)) => batch.insert(active_at(generation), key.as_str()),
             Change::SetActive(None) => batch.remove(active_at(generation)),
-            Change::PutUnused(pair) => batch.insert(unused_at(pair.public_key()), encode_key_pair(pair).as_slice()),
+            Change::PutUnused(pair) => batch.insert(unused_at(pair.public_key()), KeyPairRecord::of(pair).encode()),
             Change::RemoveUnused(key) => batch.remove(unused_at(key)),
             Change::PutInUse(pair) => {
-                batch.insert(in_use_at(generation, pair.public_key()), encode_key_pair(pair).as_slice());
+                batch.insert(in_use_at(generation, pair.public_key()), KeyPairRecord::of(pair).encode());
             }
             Change::RemoveInUse(key) => batch.remove(in_use_at(generation, key)),
             Change::ClearAll => {

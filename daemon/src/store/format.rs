@@ -10,7 +10,11 @@ use std::path::{Path, PathBuf};
 
 use super::current::Current;
 use super::database::Database;
+use super::header::Header;
+use super::keys::Keys;
 use super::{StoreError, io_error};
+use crate::key_source::Source;
+use crate::seal::random;
 
 /// The format that this release reads and writes.
 const FORMAT: u32 = 1;
@@ -42,7 +46,10 @@ fn create(data_dir: &Path, store: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("remove", &unfinished)(error)),
         _ => fs::create_dir(&unfinished).map_err(io_error("make", &unfinished))?,
     }
-    drop(Database::create(&Current::directory(&unfinished, Current::FIRST.number))?);
+    drop(Database::create(&Current::directory(&unfinished, Current::FIRST.number), 0)?);
+    let (source, key) = Source::new_key_file(data_dir).map_err(io_error("write the key file in", data_dir))?;
+    let header = Header::wrap(&random(), source, None, &key);
+    Keys::create(&unfinished.join(Keys::FILE), &header, &[random(), random()], std::iter::empty())?;
     Current::FIRST.write(&unfinished)?;
     let format = unfinished.join("format");
     fs::write(&format, format!("{FORMAT}\n")).map_err(io_error("write", &format))?;

@@ -2,7 +2,8 @@
 //!
 //! sled neither shrinks its file nor gives back the memory for what is gone, and after a clear-all nearly
 //! all of it is gone. While the new database is written beside the old one, the old one goes on taking
-//! commits; what they changed is then written too, and at last `current` names the new one.
+//! commits; what they changed is then written too, and at last `current` names the new one. Records are copied
+//! as they are, sealed, so that a locked vault is rewritten too.
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ const WRITTEN_PER_STEP: usize = 500;
 pub struct Rewrite {
     pub(super) store: PathBuf,
     pub(super) number: u64,
+    pub(super) generation: u64,
     pub(super) cancelled: Arc<AtomicBool>,
 }
 
@@ -39,7 +41,7 @@ impl Rewrite {
     /// When the disk failed. The current database is unharmed.
     pub fn write(self, vault: &Vault) -> Result<Option<Rewritten>, StoreError> {
         let path = Current::directory(&self.store, self.number);
-        let mut database = Database::create(&path)?;
+        let mut database = Database::create(&path, self.generation)?;
         let mut changes = vault.as_changes();
         loop {
             let step: Vec<_> = changes.by_ref().take(WRITTEN_PER_STEP).collect();

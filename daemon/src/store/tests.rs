@@ -5,17 +5,43 @@ use keyfob_proto::{ClearAllSessions, DeleteApiKeyPair, GetAllSessions, ListApiKe
 use std::fs;
 
 use super::database::open_sled;
-use super::record::encode_session;
+use super::record::SessionRecord;
 use super::*;
 use crate::clock::Timestamp;
-use crate::vault::{Draft, KeyPair, Login, MAX_CLAIM_BYTES, MAX_TOKEN_BYTES, Mutation, NewKeyPair, Vault};
+use crate::vault::{Draft, Finished, Login, MAX_CLAIM_BYTES, MAX_TOKEN_BYTES, Mutation, NewKeyPair, Vault};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 /// A data directory, its store, and the vault that the store should hold.
 struct Disk {
     dir: tempfile::TempDir,
-    open: Option<(Store, Vault)>,
+    open: Option<Open>,
+}
+
+struct Open {
+    store: Store,
+    vault: Vault,
+    supply: Supply,
+}
+
+impl Open {
+    fn new(dir: &Path) -> Result<Self, StoreError> {
+        let (mut store, vault) = Store::open(dir)?;
+        store.unlock_by_itself().unwrap();
+        let supply = store.supply();
+        Ok(Self { store, vault, supply })
+    }
+
+    /// Applies mutations as one group, and commits it.
+    fn group<T>(&mut self, mutations: usize, apply: impl FnOnce(&mut Draft) -> T) -> T {
+        self.store.replenish(&mut self.supply, 2 * mutations).unwrap();
+        let mut draft = Draft::new(self.vault.clone(), NOW, std::mem::take(&mut self.supply));
+        let reply = apply(&mut draft);
+        let (changes, erased, supply) = draft.to_commit();
+        self.store.commit(changes, erased, supply).unwrap();
+        Finished { vault: self.vault, supply: self.supply, .. } = draft.finish();
+        reply
+    }
 }
 
 impl Disk {
@@ -27,55 +53,45 @@ impl Disk {
 
     /// Closes the store, opens it again and compares.
     fn reopen(&mut self) {
-        let before = self.open.take().map(|(_, vault)| vault);
-        let (store, vault) = Store::open(self.dir.path()).unwrap();
+        let before = self.open.take().map(|open| contents(&open.vault));
+        let open = Open::new(self.dir.path()).unwrap();
         if let Some(before) = before {
-            assert_eq!(contents(&vault), contents(&before));
+            assert_eq!(contents(&open.vault), before);
         }
-        self.open = Some((store, vault));
+        self.open = Some(open);
     }
 
     fn apply<M: Mutation>(&mut self, mutation: M) -> M::Reply {
-        let (store, vault) = self.open.as_mut().unwrap();
-        let mut draft = Draft::new(vault.clone(), NOW);
-        let reply = mutation.apply(&mut draft).unwrap();
-        store.commit(draft.changes()).unwrap();
-        (*vault, _) = draft.finish();
-        reply
+        self.open.as_mut().unwrap().group(1, |draft| mutation.apply(draft).unwrap())
     }
 
-    /// What a mutation would change, and its reply.
-    fn changes<M: Mutation>(&self, mutation: M) -> (M::Reply, Vec<Change>) {
-        let mut draft = Draft::new(self.open.as_ref().unwrap().1.clone(), NOW);
-        let reply = mutation.apply(&mut draft).unwrap();
-        (reply, draft.changes().to_vec())
+    fn vault(&self) -> &Vault {
+        &self.open.as_ref().unwrap().vault
     }
 
     /// Stores sessions under numbers, a hundred in a commit.
     fn store_many(&mut self, count: usize, login: &Login) {
-        let (store, vault) = self.open.as_mut().unwrap();
         for group in 0..count / 100 {
-            let mut draft = Draft::new(vault.clone(), NOW);
-            for n in 0..100 {
-                named(&(group * 100 + n).to_string(), login).apply(&mut draft).unwrap();
-            }
-            store.commit(draft.changes()).unwrap();
-            (*vault, _) = draft.finish();
+            self.open.as_mut().unwrap().group(100, |draft| {
+                for n in 0..100 {
+                    named(&(group * 100 + n).to_string(), login).apply(draft).unwrap();
+                }
+            });
         }
     }
 
     fn store(&mut self) -> &mut Store {
-        &mut self.open.as_mut().unwrap().0
+        &mut self.open.as_mut().unwrap().store
     }
 }
 
 /// All that a vault shows, as text.
 fn contents(vault: &Vault) -> String {
-    let sessions = vault.get_all_sessions(&GetAllSessions::default(), NOW);
+    let sessions = vault.get_all_sessions(&GetAllSessions::default(), NOW).unwrap();
     format!("{sessions:?} {:?}", vault.list_api_key_pairs(&ListApiKeyPairs::default(), NOW))
 }
 
-fn session(pair: &KeyPair, token_bytes: usize, scope: &str) -> Login {
+fn session(pair: &NewKeyPair, token_bytes: usize, scope: &str) -> Login {
     let claims = format!(
         r#"{{"exp":4102444800,"public_key":"{}","session_type":"T","user_id":"u","organization_id":"o","scope":"{scope}"}}"#,
         pair.public_key()
@@ -91,8 +107,8 @@ fn named(name: &str, login: &Login) -> Login {
     login
 }
 
-fn pair() -> KeyPair {
-    KeyPair::generate(NOW).unwrap()
+fn pair() -> NewKeyPair {
+    NewKeyPair::generate(NOW).unwrap()
 }
 
 #[test]
@@ -100,11 +116,11 @@ fn what_was_committed_is_there_after_reopening() {
     let mut disk = Disk::new();
     let (a, b) = (pair(), pair());
     let (login_a, login_b) = (session(&a, 0, "s"), session(&b, 0, "s"));
-    let unused = disk.apply(NewKeyPair(pair())).public_key;
-    disk.apply(NewKeyPair(a));
+    let unused = disk.apply(pair()).public_key;
+    disk.apply(a);
     disk.reopen();
     disk.apply(named("a", &login_a));
-    disk.apply(NewKeyPair(b));
+    disk.apply(b);
     disk.apply(named("b", &login_b));
     disk.reopen();
     disk.apply(named("b", &login_a));
@@ -112,16 +128,16 @@ fn what_was_committed_is_there_after_reopening() {
     disk.apply(keyfob_proto::ClearSession { session_key: None });
     disk.apply(DeleteApiKeyPair { public_key: unused });
     disk.reopen();
-    assert_eq!(disk.open.as_ref().unwrap().1.session_count(), 1);
+    assert_eq!(disk.vault().session_count(), 1);
 }
 
 #[test]
 fn clear_all_is_one_small_record_and_a_rewriting_takes_the_rest_away() {
     let mut disk = Disk::new();
-    let kept = disk.apply(NewKeyPair(pair())).public_key;
+    let kept = disk.apply(pair()).public_key;
     let used = pair();
     let login = session(&used, 1500, "s");
-    disk.apply(NewKeyPair(used));
+    disk.apply(used);
     disk.store_many(3000, &login);
     assert!(!disk.store().is_wasteful(3001));
     let before = disk.store().bytes();
@@ -130,21 +146,26 @@ fn clear_all_is_one_small_record_and_a_rewriting_takes_the_rest_away() {
     disk.reopen();
     assert!(disk.store().is_wasteful(1), "{before} bytes for a key pair");
 
-    let vault = disk.open.as_ref().unwrap().1.clone();
+    let vault = disk.vault().clone();
     let mut new = disk.store().rewrite().write(&vault).unwrap().unwrap();
     // Meanwhile the vault changes.
-    disk.apply(named("next", &login));
-    let (_, mut changes) = disk.changes(named("again", &login));
-    changes.extend(disk.changes(named("next", &login)).1);
+    let since = disk.open.as_mut().unwrap().group(1, |draft| {
+        named("next", &login).apply(draft).unwrap();
+        draft.changes().to_vec()
+    });
+    let changes = disk.open.as_mut().unwrap().group(2, |draft| {
+        named("again", &login).apply(draft).unwrap();
+        draft.changes().to_vec()
+    });
+    new.catch_up(&since).unwrap();
     new.catch_up(&changes).unwrap();
-    disk.apply(named("again", &login));
     let old = disk.store().switch_to(new).unwrap();
     old.remove().unwrap();
     assert!(disk.store().bytes() <= 2 * 1024 * 1024);
     disk.reopen();
     disk.apply(keyfob_proto::ClearSession { session_key: None });
     disk.reopen();
-    let vault = &disk.open.as_ref().unwrap().1;
+    let vault = disk.vault();
     assert_eq!((vault.session_count(), vault.key_pair(&kept, NOW).unwrap().public_key()), (1, &kept));
     assert_eq!(databases(disk.dir.path()), ["sled.2"]);
 }
@@ -152,8 +173,8 @@ fn clear_all_is_one_small_record_and_a_rewriting_takes_the_rest_away() {
 #[test]
 fn a_rewriting_that_was_cut_short_leaves_the_vault_as_it_was() {
     let mut disk = Disk::new();
-    disk.apply(NewKeyPair(pair()));
-    let vault = disk.open.as_ref().unwrap().1.clone();
+    disk.apply(pair());
+    let vault = disk.vault().clone();
     let rewrite = disk.store().rewrite();
     rewrite.cancelled().store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(rewrite.write(&vault).unwrap().is_none());
@@ -169,11 +190,11 @@ fn a_rewriting_that_was_cut_short_leaves_the_vault_as_it_was() {
 fn a_rewriting_never_builds_on_what_another_has_left() {
     let mut disk = Disk::new();
     disk.apply(session(&pair(), 0, "s"));
-    let vault = disk.open.as_ref().unwrap().1.clone();
+    let vault = disk.vault().clone();
     drop(disk.store().rewrite().write(&vault).unwrap());
     disk.apply(ClearAllSessions {});
     // What is left of the first holds a session that was cleared since.
-    let vault = disk.open.as_ref().unwrap().1.clone();
+    let vault = disk.vault().clone();
     assert!(disk.store().rewrite().write(&vault).is_err());
     disk.store().remove_unfinished().unwrap();
     assert!(disk.store().rewrite().write(&vault).unwrap().is_some());
@@ -191,23 +212,26 @@ fn databases(data_dir: &Path) -> Vec<String> {
 fn a_group_with_a_clear_all_in_its_middle_keeps_what_comes_after() {
     let mut disk = Disk::new();
     let login = session(&pair(), 0, "s");
-    let (store, vault) = disk.open.as_mut().unwrap();
-    let mut draft = Draft::new(vault.clone(), NOW);
-    named("before", &login).apply(&mut draft).unwrap();
-    ClearAllSessions {}.apply(&mut draft).unwrap();
-    named("after", &login).apply(&mut draft).unwrap();
-    store.commit(draft.changes()).unwrap();
-    (*vault, _) = draft.finish();
+    disk.open.as_mut().unwrap().group(5, |draft| {
+        named("before", &login).apply(draft).unwrap();
+        ClearAllSessions {}.apply(draft).unwrap();
+        named("between", &login).apply(draft).unwrap();
+        ClearAllSessions {}.apply(draft).unwrap();
+        named("after", &login).apply(draft).unwrap();
+    });
     disk.reopen();
-    assert_eq!(disk.open.as_ref().unwrap().1.session_count(), 1);
+    assert_eq!(disk.vault().session_count(), 1);
 }
 
 #[test]
 fn the_largest_records_and_names_stay_out_of_sleds_unsynced_blobs() {
     let mut disk = Disk::new();
     let largest = session(&pair(), MAX_TOKEN_BYTES, &"s".repeat(MAX_CLAIM_BYTES - 3));
-    let stored = disk.apply(named(&"k".repeat(512), &largest)).session;
-    let size = encode_session(&stored).len();
+    let size = disk.open.as_mut().unwrap().group(1, |draft| {
+        named(&"k".repeat(512), &largest).apply(draft).unwrap();
+        let Change::PutSession(_, stored) = &draft.changes()[0] else { panic!("a session") };
+        SessionRecord::of(stored).encode().len()
+    });
     assert!((MAX_RECORD_BYTES - 600..=MAX_RECORD_BYTES).contains(&size), "{size}");
     for n in 0..50 {
         disk.apply(named(&n.to_string(), &largest));
@@ -215,17 +239,15 @@ fn the_largest_records_and_names_stay_out_of_sleds_unsynced_blobs() {
     // Very many names that differ at their ends only make the largest nodes of the index: with segments
     // of half the size, this many put some of them into blobs.
     let small = session(&pair(), 0, "");
-    let (store, vault) = disk.open.as_mut().unwrap();
     for group in 0..100 {
-        let mut draft = Draft::new(vault.clone(), NOW);
-        for n in 0..100 {
-            named(&format!("{:k>512}", group * 100 + n), &small).apply(&mut draft).unwrap();
-        }
-        store.commit(draft.changes()).unwrap();
-        (*vault, _) = draft.finish();
+        disk.open.as_mut().unwrap().group(100, |draft| {
+            for n in 0..100 {
+                named(&format!("{:k>512}", group * 100 + n), &small).apply(draft).unwrap();
+            }
+        });
     }
     disk.reopen();
-    assert_eq!(disk.open.as_ref().unwrap().1.session_count(), 10_051);
+    assert_eq!(disk.vault().session_count(), 10_051);
     let blobs = fs::read_dir(disk.dir.path().join("store/sled.1/blobs")).unwrap().count();
     assert_eq!(blobs, 0);
 }
@@ -233,11 +255,11 @@ fn the_largest_records_and_names_stay_out_of_sleds_unsynced_blobs() {
 #[test]
 fn an_unfinished_snapshot_does_not_lock_the_vault_out() {
     let mut disk = Disk::new();
-    disk.apply(NewKeyPair(pair()));
-    let (_, vault) = disk.open.take().unwrap();
+    disk.apply(pair());
+    let vault = disk.open.take().unwrap().vault;
     let unfinished = disk.dir.path().join("store/sled.1/snap.0000000000000001.generating");
     fs::write(&unfinished, "half").unwrap();
-    assert_eq!(contents(&Store::open(disk.dir.path()).unwrap().1), contents(&vault));
+    assert_eq!(contents(&Open::new(disk.dir.path()).unwrap().vault), contents(&vault));
     assert!(!unfinished.exists());
 }
 
@@ -307,7 +329,7 @@ fn a_flipped_byte_is_never_taken_for_an_empty_vault() {
         disk.apply(named(&n.to_string(), &login));
     }
     disk.reopen();
-    let before = contents(&disk.open.take().unwrap().1);
+    let before = contents(&disk.open.take().unwrap().vault);
     let path = disk.dir.path().join("store/sled.1/db");
     let whole = fs::read(&path).unwrap();
     let (mut refused, mut unharmed) = (0, 0);
@@ -317,8 +339,8 @@ fn a_flipped_byte_is_never_taken_for_an_empty_vault() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
         fs::write(copy.path().join("store/sled.1/db"), &bytes).unwrap();
-        match Store::open(copy.path()) {
-            Ok((_, vault)) => {
+        match Open::new(copy.path()) {
+            Ok(Open { vault, .. }) => {
                 assert_eq!(contents(&vault), before, "byte {at}: it opens, so nothing is missing");
                 unharmed += 1;
             }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use keyfob_proto::{By, ClearReason, EventKind, PublicKey, Session, SessionKey};
+use keyfob_proto::{By, ClearReason, EventKind, Fault, PublicKey, Session, SessionKey};
 
-use super::{KeyPair, Vault};
+use super::{KeyPair, NewKeyPair, Scopes, StoredSession, Vault};
 use crate::clock::Timestamp;
+use crate::seal::{Sealed, Supply};
 
 /// The most sessions that one step announces one by one. A step that touches more says
 /// [`EventKind::Resync`] instead: a subscriber would miss some anyway, and has to read again.
@@ -15,7 +16,7 @@ pub const MAX_ANNOUNCED: usize = 500;
 #[derive(Clone, Debug)]
 pub enum Change {
     /// A session is there now, in place of another of that name.
-    PutSession(SessionKey, Arc<Session>),
+    PutSession(SessionKey, Arc<StoredSession>),
     /// A session is gone.
     RemoveSession(SessionKey),
     /// The active pointer.
@@ -50,15 +51,33 @@ pub struct Draft {
     vault: Vault,
     now: Timestamp,
     by: Option<By>,
+    supply: Supply,
     changes: Vec<Change>,
+    erased: Vec<u32>,
     announcements: Vec<Announcement>,
 }
 
+/// What is left of a draft when its changes are durable.
+#[derive(Debug)]
+pub struct Finished {
+    /// The vault after the mutations.
+    pub vault: Vault,
+    /// What subscribers are told.
+    pub announcements: Vec<Announcement>,
+    /// What was not used of the supply.
+    pub supply: Supply,
+}
+
 impl Draft {
-    /// A draft on top of `vault`, for mutations at the instant `now`.
+    /// The most slots that a mutation takes: a session's and that of its key pair.
+    pub const SLOTS: usize = 2;
+
+    /// A draft on top of `vault`, for mutations at the instant `now`, with what they need to seal records:
+    /// [`Draft::SLOTS`] each.
     #[must_use]
-    pub fn new(vault: Vault, now: Timestamp) -> Self {
-        Self { vault, now, by: None, changes: Vec::new(), announcements: Vec::new() }
+    pub fn new(vault: Vault, now: Timestamp, supply: Supply) -> Self {
+        let (changes, erased, announcements) = (Vec::new(), Vec::new(), Vec::new());
+        Self { vault, now, by: None, supply, changes, erased, announcements }
     }
 
     /// Says on whose behalf the following mutations are.
@@ -84,10 +103,20 @@ impl Draft {
         &self.changes
     }
 
-    /// The vault after the mutations, and what subscribers are told.
+    /// What the mutations so far mean for the store, in order; the slots of the records that they removed or replaced, but
+    /// for those of a clear-all, whose keys are to be destroyed; and where the slots go afterwards.
+    pub fn to_commit(&mut self) -> (&[Change], &[u32], &mut Supply) {
+        (&self.changes, &self.erased, &mut self.supply)
+    }
+
+    /// The end of it, when its changes are durable or there are none.
     #[must_use]
-    pub fn finish(self) -> (Vault, Vec<Announcement>) {
-        (self.vault, self.announcements)
+    pub fn finish(self) -> Finished {
+        Finished { vault: self.vault, announcements: self.announcements, supply: self.supply }
+    }
+
+    fn erase(&mut self, sealed: &Sealed) {
+        self.erased.push(sealed.slot());
     }
 
     pub(super) fn announce(&mut self, kind: EventKind) {
@@ -105,26 +134,38 @@ impl Draft {
 
     /// Stores a session in place of another of that name, if there is one, and deletes the other's
     /// key pair unless it is still named. Answers whether there was one.
-    pub(super) fn put_session(&mut self, key: &SessionKey, session: &Arc<Session>) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// `VAULT_LOCKED`; `INTERNAL_ERROR` when its key pair cannot be opened. Nothing was changed.
+    pub(super) fn put_session(&mut self, key: &SessionKey, session: &Session) -> Result<bool, Fault> {
+        let in_use = Arc::clone(&self.vault.scopes.in_use);
+        let stored = Arc::new(StoredSession::seal(key, session, &in_use, self.supply.slot()?)?);
+        let public_key = session.public_key;
+        let pair = match self.vault.unused.get(&public_key) {
+            Some(unused) => {
+                let resealed = unused.reseal(&in_use, self.supply.slot()?);
+                Some(resealed.map_err(|error| Fault::from(error).on_key_pair(public_key))?)
+            }
+            None => None,
+        };
         let replaced = self.vault.remove_session(key);
-        self.vault.insert_session(key.clone(), Arc::clone(session));
-        self.changes.push(Change::PutSession(key.clone(), Arc::clone(session)));
-        if let Some(pair) = self.remove_unused(session.public_key) {
-            self.put_key_pair(pair);
+        self.vault.insert_session(key.clone(), Arc::clone(&stored));
+        self.changes.push(Change::PutSession(key.clone(), stored));
+        if let Some(pair) = pair {
+            self.remove_unused(public_key);
+            self.insert_key_pair(pair);
         }
         if let Some(old) = &replaced {
+            self.erase(old.sealed());
             self.announce(EventKind::SessionCleared { session_key: key.clone(), reason: ClearReason::Replaced });
-            self.release(old.public_key);
+            self.release(*old.public_key());
         }
-        self.announce(EventKind::SessionStored {
-            session_key: key.clone(),
-            public_key: session.public_key,
-            expiry: session.expiry,
-        });
+        self.announce(EventKind::SessionStored { session_key: key.clone(), public_key, expiry: session.expiry });
         if session.expiry <= self.vault.warned_until {
             self.announce(EventKind::SessionExpiring { session_key: key.clone(), expiry: session.expiry });
         }
-        replaced.is_some()
+        Ok(replaced.is_some())
     }
 
     /// Removes a session that is there, its key pair unless it is still named, and the active
@@ -133,7 +174,10 @@ impl Draft {
         let removed = self.vault.remove_session(key);
         self.changes.push(Change::RemoveSession(key.clone()));
         self.announce(EventKind::SessionCleared { session_key: key.clone(), reason });
-        let deleted = removed.and_then(|session| self.release(session.public_key));
+        let deleted = removed.and_then(|session| {
+            self.erase(session.sealed());
+            self.release(*session.public_key())
+        });
         let was_active = self.vault.active.as_ref() == Some(key);
         if was_active {
             self.set_active(None);
@@ -144,6 +188,7 @@ impl Draft {
     /// Removes all sessions, the key pairs they name and the active pointer. The cost does not
     /// depend on how many there are.
     pub(super) fn clear_all(&mut self) {
+        let Some(next) = self.supply.next.take() else { return self.clear_each() };
         self.changes.push(Change::ClearAll);
         if self.vault.sessions.size() > MAX_ANNOUNCED {
             self.announce(EventKind::Resync);
@@ -156,8 +201,18 @@ impl Draft {
                 self.announce(EventKind::ActiveSessionChanged { session_key: None });
             }
         }
-        let Vault { unused, unused_by_age, warned_until, .. } = std::mem::take(&mut self.vault);
-        self.vault = Vault { unused, unused_by_age, warned_until, ..Vault::default() };
+        let scopes = Scopes { in_use: next, ..self.vault.scopes.clone() };
+        let old = std::mem::replace(&mut self.vault, Vault::empty(scopes));
+        let Vault { unused, unused_by_age, warned_until, .. } = old;
+        self.vault = Vault { unused, unused_by_age, warned_until, ..self.vault.clone() };
+    }
+
+    /// A second clear-all in the same draft: what there is now came in between, so it is little, and the generation
+    /// that it belongs to has only just begun.
+    fn clear_each(&mut self) {
+        for key in self.vault.sessions.clone().keys() {
+            self.remove_session(key, ClearReason::AllCleared);
+        }
     }
 
     pub(super) fn set_warned_until(&mut self, expiry: u64) {
@@ -165,8 +220,21 @@ impl Draft {
     }
 
     /// Takes in a key pair that the vault does not have: in use if a session names it.
-    pub(super) fn put_key_pair(&mut self, pair: Arc<KeyPair>) {
-        let key = *pair.public_key();
+    ///
+    /// # Errors
+    ///
+    /// `VAULT_LOCKED`. Nothing was changed.
+    pub(super) fn put_key_pair(&mut self, pair: &NewKeyPair) -> Result<(), Fault> {
+        let Scopes { unused, in_use } = &self.vault.scopes;
+        let scope = if self.vault.is_named(pair.public_key()) { in_use } else { unused };
+        let pair = pair.seal(scope, self.supply.slot()?)?;
+        self.insert_key_pair(pair);
+        Ok(())
+    }
+
+    /// Adds a key pair that is sealed in the scope of its use.
+    fn insert_key_pair(&mut self, pair: KeyPair) {
+        let (key, pair) = (*pair.public_key(), Arc::new(pair));
         if self.vault.is_named(&key) {
             self.changes.push(Change::PutInUse(Arc::clone(&pair)));
             self.vault.in_use.insert_mut(key, pair);
@@ -177,17 +245,21 @@ impl Draft {
     }
 
     /// Removes an unused key pair, if it is one.
-    pub(super) fn remove_unused(&mut self, key: PublicKey) -> Option<Arc<KeyPair>> {
-        let removed = self.vault.remove_unused(&key)?;
-        self.changes.push(Change::RemoveUnused(key));
-        Some(removed)
+    pub(super) fn remove_unused(&mut self, key: PublicKey) {
+        if let Some(removed) = self.vault.remove_unused(&key) {
+            self.erase(removed.sealed());
+            self.changes.push(Change::RemoveUnused(key));
+        }
     }
 
     /// Deletes a key pair that a session named until now, unless another still does.
     fn release(&mut self, key: PublicKey) -> Option<PublicKey> {
-        if self.vault.is_named(&key) || !self.vault.in_use.remove_mut(&key) {
+        if self.vault.is_named(&key) {
             return None;
         }
+        let pair = self.vault.in_use.get(&key).cloned()?;
+        self.vault.in_use.remove_mut(&key);
+        self.erase(pair.sealed());
         self.changes.push(Change::RemoveInUse(key));
         Some(key)
     }

@@ -1,6 +1,6 @@
 //! [`KeyPair`]: a P-256 key pair, and signing with it.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use keyfob_proto::{Code, ExternalKeyPair, Fault, PublicKey, SignatureFormat, Signed, Stamped};
@@ -9,26 +9,39 @@ use p256::elliptic_curve::Generate;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
+use crate::seal::{Locked, OpenError, Scope, Sealed, Slot};
 
-/// An API key pair. Its private half has no way out but into the store's records.
+/// The length of a private scalar in bytes.
+const PRIVATE_BYTES: usize = 32;
+
+/// A key pair that was created or imported and is not yet in the vault.
+#[derive(Debug)]
+pub struct NewKeyPair {
+    public_key: PublicKey,
+    created_at: u64,
+    private_key: PrivateKey,
+}
+
+/// An API key pair. Its private half is sealed and has no way out.
 pub struct KeyPair {
     public_key: PublicKey,
     created_at: u64,
-    private_key: Zeroizing<[u8; KeyPair::PRIVATE_BYTES]>,
-    /// Made at the first signature: deriving the public half costs as much as signing, and most of
-    /// the key pairs that a start reads are not used at once.
-    signing_key: OnceLock<Box<SigningKey>>,
+    sealed: Sealed,
+    /// Made at the first signature: deriving the public half costs as much as signing, and most key pairs are
+    /// not used at once.
+    signing_key: RwLock<Option<Arc<SigningKey>>>,
 }
 
-/// A stored private key that is not that of its public key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a stored key pair's halves do not match")]
-pub struct KeyPairCorrupt;
+/// A private scalar.
+struct PrivateKey(Zeroizing<[u8; PRIVATE_BYTES]>);
 
-impl KeyPair {
-    /// The length of the private scalar in bytes.
-    pub const PRIVATE_BYTES: usize = 32;
+impl std::fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PrivateKey(redacted)")
+    }
+}
 
+impl NewKeyPair {
     /// A fresh key pair.
     ///
     /// # Errors
@@ -36,7 +49,7 @@ impl KeyPair {
     /// `INTERNAL_ERROR` when the system has no randomness to give.
     pub fn generate(now: Timestamp) -> Result<Self, Fault> {
         let no_randomness = |_| Fault::new(Code::InternalError, "the system has no randomness; try again");
-        Ok(Self::new(SigningKey::try_generate().map_err(no_randomness)?, now))
+        Ok(Self::new(&SigningKey::try_generate().map_err(no_randomness)?, now))
     }
 
     /// A key pair that was created elsewhere.
@@ -46,9 +59,9 @@ impl KeyPair {
     /// `INVALID_KEY_PAIR` when the private key is not one, or is not that of the public key.
     pub fn import(external: &ExternalKeyPair, now: Timestamp) -> Result<Self, Fault> {
         let wrong = |message: &str| Fault::new(Code::InvalidKeyPair, message).on_key_pair(external.public_key);
-        let mut private_key = Zeroizing::new([0; Self::PRIVATE_BYTES]);
+        let mut private_key = Zeroizing::new([0; PRIVATE_BYTES]);
         let hex = external.private_key.expose().as_bytes();
-        if hex.len() != 2 * Self::PRIVATE_BYTES || HEXLOWER_PERMISSIVE.decode_mut(hex, &mut *private_key).is_err() {
+        if hex.len() != 2 * PRIVATE_BYTES || HEXLOWER_PERMISSIVE.decode_mut(hex, &mut *private_key).is_err() {
             return Err(wrong("the private key must be 64 hex characters"));
         }
         if !is_on_curve(&external.public_key) {
@@ -56,7 +69,7 @@ impl KeyPair {
         }
         let signing_key = SigningKey::from_slice(&*private_key)
             .map_err(|_| wrong("the private key is not a scalar of P-256: it is 0 or not below the order"))?;
-        let pair = Self::new(signing_key, now);
+        let pair = Self::new(&signing_key, now);
         if pair.public_key == external.public_key {
             Ok(pair)
         } else {
@@ -64,21 +77,53 @@ impl KeyPair {
         }
     }
 
-    /// The key pair that a record holds. Whether its halves match shows when it signs.
-    pub(crate) fn restore(
-        public_key: PublicKey,
-        created_at: u64,
-        private_key: Zeroizing<[u8; Self::PRIVATE_BYTES]>,
-    ) -> Self {
-        Self { public_key, created_at, private_key, signing_key: OnceLock::new() }
+    fn new(signing_key: &SigningKey, now: Timestamp) -> Self {
+        // `to_bytes` returns an array that is not scrubbed: it must not outlive this line.
+        let private_key = PrivateKey(Zeroizing::new(Zeroizing::new(signing_key.to_bytes()).0));
+        Self { public_key: public_key_of(signing_key), created_at: now.secs(), private_key }
     }
 
-    fn new(signing_key: SigningKey, now: Timestamp) -> Self {
-        // `to_bytes` returns an array that is not scrubbed: it must not outlive this line.
-        let private_key = Zeroizing::new(Zeroizing::new(signing_key.to_bytes()).0);
-        let public_key = public_key_of(&signing_key);
-        let signing_key = OnceLock::from(Box::new(signing_key));
-        Self { public_key, created_at: now.secs(), private_key, signing_key }
+    /// One of this name, which signs nothing.
+    #[cfg(test)]
+    pub(super) fn named(public_key: PublicKey, now: Timestamp) -> Self {
+        Self { public_key, created_at: now.secs(), private_key: PrivateKey(Zeroizing::new([0; PRIVATE_BYTES])) }
+    }
+
+    /// The key pair's name.
+    #[must_use]
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// Seals it.
+    ///
+    /// # Errors
+    ///
+    /// [`Locked`].
+    pub(super) fn seal(&self, scope: &Arc<Scope>, slot: Slot) -> Result<KeyPair, Locked> {
+        let identity = identity(&self.public_key, self.created_at);
+        let sealed = Sealed::new(scope, slot, &identity, &*self.private_key.0)?;
+        Ok(KeyPair::restore(self.public_key, self.created_at, sealed))
+    }
+}
+
+impl KeyPair {
+    /// The key pair that a record holds. Whether it can be opened, and whether its halves match, shows when it
+    /// signs.
+    #[must_use]
+    pub fn restore(public_key: PublicKey, created_at: u64, sealed: Sealed) -> Self {
+        Self { public_key, created_at, sealed, signing_key: RwLock::new(None) }
+    }
+
+    /// The same key pair, sealed in another scope.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub(super) fn reseal(&self, scope: &Arc<Scope>, slot: Slot) -> Result<Self, OpenError> {
+        let identity = identity(&self.public_key, self.created_at);
+        let sealed = self.sealed.open(&identity, |plain| Sealed::new(scope, slot, &identity, plain))??;
+        Ok(Self::restore(self.public_key, self.created_at, sealed))
     }
 
     /// The key pair's name.
@@ -93,36 +138,44 @@ impl KeyPair {
         self.created_at
     }
 
-    /// The private scalar, for the store's records and for nothing else.
-    pub(crate) fn private_key(&self) -> &[u8; Self::PRIVATE_BYTES] {
-        &self.private_key
+    /// What the store keeps of it.
+    #[must_use]
+    pub fn sealed(&self) -> &Sealed {
+        &self.sealed
     }
 
-    fn signing_key(&self) -> Result<&SigningKey, KeyPairCorrupt> {
-        if let Some(key) = self.signing_key.get() {
-            return Ok(key);
+    /// Lets go of what a signature left in memory. Nothing brings it back once the vault is locked.
+    pub(super) fn forget(&self) {
+        *self.signing_key.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn signing_key(&self) -> Result<Arc<SigningKey>, OpenError> {
+        if let Some(key) = &*self.signing_key.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(key));
         }
-        let key = SigningKey::from_slice(&*self.private_key).map_err(|_| KeyPairCorrupt)?;
-        if public_key_of(&key) != self.public_key {
-            return Err(KeyPairCorrupt);
-        }
-        Ok(self.signing_key.get_or_init(|| Box::new(key)))
+        // Kept before the vault can be locked, so that locking forgets this one too.
+        self.sealed.open(&identity(&self.public_key, self.created_at), |plain| {
+            let key = SigningKey::from_slice(plain).map_err(|_| OpenError::Altered)?;
+            if public_key_of(&key) != self.public_key {
+                return Err(OpenError::Altered);
+            }
+            let key = Arc::new(key);
+            *self.signing_key.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&key));
+            Ok(key)
+        })?
     }
 
     fn signature(&self, payload: &[u8]) -> Result<Signature, Fault> {
-        let corrupt = |error: KeyPairCorrupt| {
-            let message = format!("{error}: clear its sessions and log in again");
-            Fault::new(Code::InternalError, message).on_key_pair(self.public_key)
-        };
+        let key = self.signing_key().map_err(|error| Fault::from(error).on_key_pair(self.public_key))?;
         // RFC 6979, SHA-256, no low-S normalisation: as the SDK does.
-        Ok(self.signing_key().map_err(corrupt)?.sign(payload))
+        Ok(key.sign(payload))
     }
 
     /// Signs bytes.
     ///
     /// # Errors
     ///
-    /// `INTERNAL_ERROR` when the stored halves do not match.
+    /// `VAULT_LOCKED`; `INTERNAL_ERROR` when the record is not what was stored.
     pub fn sign(&self, payload: &[u8], format: SignatureFormat) -> Result<Signed, Fault> {
         let signature = self.signature(payload)?;
         let signature = match format {
@@ -136,7 +189,7 @@ impl KeyPair {
     ///
     /// # Errors
     ///
-    /// `INTERNAL_ERROR` when the stored halves do not match.
+    /// As [`KeyPair::sign`].
     pub fn stamp(&self, payload: &[u8]) -> Result<Stamped, Fault> {
         let Signed { signature, public_key } = self.sign(payload, SignatureFormat::Der)?;
         let stamp = format!(
@@ -155,6 +208,11 @@ impl std::fmt::Debug for KeyPair {
     }
 }
 
+/// What the private key belongs to: format 1, a key pair, its age, its name.
+fn identity(public_key: &PublicKey, created_at: u64) -> Vec<u8> {
+    [b"\x01k", created_at.to_be_bytes().as_slice(), public_key.as_bytes()].concat()
+}
+
 /// Whether there is a point of P-256 with this compressed form.
 pub(super) fn is_on_curve(key: &PublicKey) -> bool {
     p256::PublicKey::from_sec1_bytes(key.as_bytes()).is_ok()
@@ -171,6 +229,7 @@ mod tests {
     use p256::ecdsa::{VerifyingKey, signature::Verifier};
 
     use super::*;
+    use crate::seal::tests::{scope, slot};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
     const PUBLIC: &str = "03372068ec5127a7574c60d9831674e0cd003ae881c317b14adec9634b9be887c1";
@@ -178,7 +237,7 @@ mod tests {
 
     fn import(public: &str, private: &str) -> Result<KeyPair, Fault> {
         let external = ExternalKeyPair { public_key: public.parse().unwrap(), private_key: Secret::new(private) };
-        KeyPair::import(&external, NOW)
+        Ok(NewKeyPair::import(&external, NOW)?.seal(&scope(1), slot(0, 1)).unwrap())
     }
 
     #[test]
@@ -207,7 +266,7 @@ mod tests {
 
     #[test]
     fn key_pairs_that_are_none_are_refused() {
-        let other = KeyPair::generate(NOW).unwrap().public_key().to_string();
+        let other = NewKeyPair::generate(NOW).unwrap().public_key().to_string();
         let off_curve = format!("02{}", "0".repeat(62) + "07");
         assert!(!is_on_curve(&off_curve.parse().unwrap()), "the test's own point");
         let cases = [
@@ -228,11 +287,34 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_key_pair_whose_halves_do_not_match_does_not_sign() {
-        let pair = import(PUBLIC, PRIVATE).unwrap();
-        let other = KeyPair::generate(NOW).unwrap();
-        let corrupt = KeyPair::restore(*other.public_key(), 0, Zeroizing::new(*pair.private_key()));
-        assert_eq!(corrupt.sign(b"", SignatureFormat::Der).unwrap_err().data.code, Code::InternalError);
+    fn a_key_pair_whose_record_was_altered_or_swapped_does_not_sign() {
+        let scope = scope(1);
+        let pair = NewKeyPair::generate(NOW).unwrap().seal(&scope, slot(0, 1)).unwrap();
+        let other = *NewKeyPair::generate(NOW).unwrap().public_key();
+        let ciphertext = pair.sealed().ciphertext();
+        let mut altered = ciphertext.to_vec();
+        altered[0] ^= 1;
+        let restored = |key, created_at, ciphertext| {
+            KeyPair::restore(key, created_at, Sealed::stored(&scope, slot(0, 1), ciphertext)).stamp(b"")
+        };
+        assert!(restored(*pair.public_key(), pair.created_at(), ciphertext).is_ok());
+        for swapped in [
+            restored(other, pair.created_at(), ciphertext),
+            restored(*pair.public_key(), 0, ciphertext),
+            restored(*pair.public_key(), pair.created_at(), &altered),
+        ] {
+            assert_eq!(swapped.unwrap_err().data.code, Code::InternalError);
+        }
+    }
+
+    #[test]
+    fn a_key_pair_that_has_signed_forgets_its_key_when_the_vault_is_locked() {
+        let scope = scope(1);
+        let pair = NewKeyPair::generate(NOW).unwrap().seal(&scope, slot(0, 1)).unwrap();
+        pair.stamp(b"").unwrap();
+        scope.lock();
+        pair.forget();
+        assert_eq!(pair.stamp(b"").unwrap_err().data.code, Code::VaultLocked);
     }
 
     #[test]

@@ -2,23 +2,24 @@
 //!
 //! A rule checks first and changes then: one that answers a fault has changed nothing.
 
-use std::sync::Arc;
-
 use keyfob_proto::{
     ActiveSessionSet, AllSessionsCleared, ApiKeyPairCreated, ApiKeyPairDeleted, ClearAllSessions, ClearReason,
-    ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, Fault, PublicKey, Session, SessionCleared,
-    SessionStored, SetActiveSession, UnusedKeyPairsCleared,
+    ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, Fault, PublicKey, SessionCleared, SessionStored,
+    SetActiveSession, UnusedKeyPairsCleared,
 };
 
 use super::draft::Draft;
 use super::read::{no_key_pair, no_session, none_active};
-use super::{KeyPair, Login};
+use super::{Login, NewKeyPair};
 use crate::clock::Timestamp;
 
 /// A call that changes the vault, its parameters checked as far as they can be without it.
 pub trait Mutation: Send + 'static {
     /// What the caller gets once the change is durable.
     type Reply;
+
+    /// Whether it needs the vault's keys.
+    const SEALS: bool = false;
 
     /// Applies the rule to a draft.
     ///
@@ -59,15 +60,16 @@ impl Mutation for ClearAllSessions {
 
 impl Mutation for Login {
     type Reply = SessionStored;
+    const SEALS: bool = true;
 
     /// Deletes no key pair but that of the session it replaces: another unused one may belong to a
     /// login in flight in another app.
     fn apply(self, draft: &mut Draft) -> Result<SessionStored, Fault> {
         let session_key = self.session_key.clone();
         let session = self.into_session(draft.now())?;
-        let replaced = draft.put_session(&session_key, &session);
+        let replaced = draft.put_session(&session_key, &session)?;
         draft.set_active(Some(session_key.clone()));
-        Ok(SessionStored { session_key, session: Session::clone(&session), replaced })
+        Ok(SessionStored { session_key, session, replaced })
     }
 }
 
@@ -84,17 +86,14 @@ impl Mutation for SetActiveSession {
     }
 }
 
-/// A key pair that was created or imported and is not yet in the vault.
-#[derive(Debug)]
-pub struct NewKeyPair(pub KeyPair);
-
 impl Mutation for NewKeyPair {
     type Reply = ApiKeyPairCreated;
+    const SEALS: bool = true;
 
     fn apply(self, draft: &mut Draft) -> Result<ApiKeyPairCreated, Fault> {
-        let public_key = *self.0.public_key();
+        let public_key = *self.public_key();
         if draft.vault().key_pair(&public_key, draft.now()).is_none() {
-            draft.put_key_pair(Arc::new(self.0));
+            draft.put_key_pair(&self)?;
         }
         Ok(ApiKeyPairCreated { public_key })
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use keyfob_proto::{
     ActiveSessionKey, ApiKeyPairEntry, ApiKeyPairPage, Code, Fault, GetAllSessions, GetSession, Limit, ListApiKeyPairs,
-    MAX_LINE_BYTES, PublicKey, Session, SessionEntry, SessionFound, SessionKey, SessionPage,
+    ListSessions, MAX_LINE_BYTES, PublicKey, Session, SessionEntry, SessionFound, SessionKey, SessionName,
+    SessionNames, SessionPage,
 };
 
-use super::{KeyPair, Vault};
+use super::{KeyPair, StoredSession, Vault};
 use crate::clock::Timestamp;
 
 /// What the entries of a page may take as JSON, in bytes. The rest of the line is its frame and the
@@ -19,7 +20,7 @@ const PAGE_BYTES: usize = MAX_LINE_BYTES * 3 / 4;
 impl Vault {
     /// A session that has not expired.
     #[must_use]
-    pub fn session(&self, key: &SessionKey, now: Timestamp) -> Option<&Arc<Session>> {
+    pub fn session(&self, key: &SessionKey, now: Timestamp) -> Option<&Arc<StoredSession>> {
         self.sessions.get(key).filter(|session| is_live(session, now))
     }
 
@@ -62,14 +63,17 @@ impl Vault {
     }
 
     /// Answers `getSession`.
-    #[must_use]
-    pub fn get_session(&self, call: &GetSession, now: Timestamp) -> SessionFound {
+    ///
+    /// # Errors
+    ///
+    /// `VAULT_LOCKED`; `INTERNAL_ERROR` when the record is not what was stored.
+    pub fn get_session(&self, call: &GetSession, now: Timestamp) -> Result<SessionFound, Fault> {
         let key = call.session_key.as_ref().or(self.active.as_ref());
         match key.and_then(|key| Some((key, self.session(key, now)?))) {
             Some((key, session)) => {
-                SessionFound { session_key: Some(key.clone()), session: Some(Session::clone(session)) }
+                Ok(SessionFound { session_key: Some(key.clone()), session: Some(open(key, session)?) })
             }
-            None => SessionFound { session_key: None, session: None },
+            None => Ok(SessionFound { session_key: None, session: None }),
         }
     }
 
@@ -80,17 +84,43 @@ impl Vault {
     }
 
     /// Answers `getAllSessions`.
-    #[must_use]
-    pub fn get_all_sessions(&self, call: &GetAllSessions, now: Timestamp) -> SessionPage {
-        let from = call.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let sessions = self
-            .sessions
-            .range::<SessionKey, _>((from, Bound::Unbounded))
-            .filter(|(_, session)| is_live(session, now))
-            .map(|(key, session)| SessionEntry { session_key: key.clone(), session: Session::clone(session) });
-        let (sessions, has_more) = page(sessions, call.limit, session_bytes);
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::get_session`].
+    pub fn get_all_sessions(&self, call: &GetAllSessions, now: Timestamp) -> Result<SessionPage, Fault> {
+        let entries = self
+            .live_after(call.after.as_ref(), now)
+            .map(|(key, session)| Ok(SessionEntry { session_key: key.clone(), session: open(key, session)? }));
+        let bytes = |entry: &Result<_, _>| entry.as_ref().map_or(0, session_bytes);
+        let (sessions, has_more) = page(entries, call.limit, bytes);
+        let sessions = sessions.into_iter().collect::<Result<Vec<_>, Fault>>()?;
         let next = if has_more { sessions.last().map(|entry| entry.session_key.clone()) } else { None };
-        SessionPage { sessions, active_session_key: self.active(now).cloned(), next }
+        Ok(SessionPage { sessions, active_session_key: self.active(now).cloned(), next })
+    }
+
+    /// Answers `listSessions`.
+    #[must_use]
+    pub fn list_sessions(&self, call: &ListSessions, now: Timestamp) -> SessionNames {
+        let entries = self.live_after(call.after.as_ref(), now).map(|(key, session)| SessionName {
+            session_key: key.clone(),
+            public_key: *session.public_key(),
+            expiry: session.expiry(),
+        });
+        let (sessions, has_more) = page(entries, call.limit, name_bytes);
+        let next = if has_more { sessions.last().map(|entry| entry.session_key.clone()) } else { None };
+        SessionNames { sessions, active_session_key: self.active(now).cloned(), next }
+    }
+
+    /// The sessions after a name that have not expired, in the order of their names.
+    fn live_after(
+        &self,
+        after: Option<&SessionKey>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&SessionKey, &Arc<StoredSession>)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let sessions = self.sessions.range::<SessionKey, _>((from, Bound::Unbounded));
+        sessions.filter(move |(_, session)| is_live(session, now))
     }
 
     /// Answers `listApiKeyPairs`.
@@ -132,7 +162,8 @@ impl Vault {
             Signer::Active => self.active(now).ok_or_else(none_active)?,
         };
         let session = self.session(session_key, now).ok_or_else(|| no_session(session_key))?;
-        self.in_use.get(&session.public_key).ok_or_else(|| no_key_pair(&session.public_key).on_session(session_key))
+        let public_key = session.public_key();
+        self.in_use.get(public_key).ok_or_else(|| no_key_pair(public_key).on_session(session_key))
     }
 }
 
@@ -147,8 +178,12 @@ pub enum Signer<'a> {
     Active,
 }
 
-fn is_live(session: &Session, now: Timestamp) -> bool {
-    session.expiry > now.secs()
+fn is_live(session: &StoredSession, now: Timestamp) -> bool {
+    session.expiry() > now.secs()
+}
+
+fn open(key: &SessionKey, session: &StoredSession) -> Result<Session, Fault> {
+    session.open(key).map_err(|error| Fault::from(error).on_session(key))
 }
 
 /// The entries up to the limit or to [`PAGE_BYTES`], and whether there are more.
@@ -176,6 +211,12 @@ fn session_bytes(entry: &SessionEntry) -> usize {
         + optional(session_profile_id)
         + optional(scope);
     FRAME + 6 * free + 2 * token.expose().len()
+}
+
+/// As [`session_bytes`].
+fn name_bytes(entry: &SessionName) -> usize {
+    const FRAME: usize = 150;
+    FRAME + 6 * entry.session_key.as_str().len()
 }
 
 /// As [`session_bytes`].

@@ -5,11 +5,14 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 use keyfob_proto::{
     By, ClearAllSessions, ClearReason, ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, EventKind, Fault,
-    GetAllSessions, GetSession, Limit, ListApiKeyPairs, PublicKey, Secret, SessionKey, SetActiveSession, StoreSession,
+    GetAllSessions, GetSession, Limit, ListApiKeyPairs, ListSessions, PublicKey, Secret, SessionKey, SetActiveSession,
+    StoreSession,
 };
 
 use super::*;
 use crate::clock::Timestamp;
+use crate::seal::tests::slot;
+use crate::seal::{Scope, Supply};
 
 const START: u64 = 1_700_000_000;
 
@@ -22,7 +25,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { vault: Vault::default(), now: START, events: Vec::new() }
+        Self { vault: nothing(), now: START, events: Vec::new() }
     }
 
     fn now(&self) -> Timestamp {
@@ -30,7 +33,7 @@ impl Bench {
     }
 
     fn apply<M: Mutation>(&mut self, mutation: M) -> Result<M::Reply, Fault> {
-        let mut draft = Draft::new(self.vault.clone(), self.now());
+        let mut draft = Draft::new(self.vault.clone(), self.now(), Supply::without_store(8));
         let reply = mutation.apply(&mut draft);
         assert!(reply.is_ok() || draft.changes().is_empty(), "a fault changes nothing");
         self.adopt(draft);
@@ -39,13 +42,13 @@ impl Bench {
 
     fn pass_time(&mut self, seconds: u64) {
         self.now += seconds;
-        let mut draft = Draft::new(self.vault.clone(), self.now());
+        let mut draft = Draft::new(self.vault.clone(), self.now(), Supply::without_store(8));
         draft.pass_time();
         self.adopt(draft);
     }
 
     fn adopt(&mut self, draft: Draft) {
-        let (vault, announcements) = draft.finish();
+        let Finished { vault, announcements, .. } = draft.finish();
         self.vault = vault;
         self.events.extend(announcements.into_iter().map(|announcement| announcement.kind));
         self.check_invariants();
@@ -54,8 +57,8 @@ impl Bench {
     fn check_invariants(&self) {
         let Vault { sessions, active, in_use, unused, unused_by_age, by_expiry, by_key_pair, .. } = &self.vault;
         assert!(active.as_ref().is_none_or(|key| sessions.contains_key(key)), "no dangling pointer");
-        assert!(in_use.keys().all(|key| sessions.values().any(|session| session.public_key == *key)));
-        assert!(unused.keys().all(|key| sessions.values().all(|session| session.public_key != *key)));
+        assert!(in_use.keys().all(|key| sessions.values().any(|session| session.public_key() == key)));
+        assert!(unused.keys().all(|key| sessions.values().all(|session| session.public_key() != key)));
         for index in [by_expiry.size(), by_key_pair.size()] {
             assert_eq!(index, sessions.size());
         }
@@ -63,8 +66,8 @@ impl Bench {
     }
 
     fn create_key_pair(&mut self) -> PublicKey {
-        let pair = KeyPair::generate(self.now()).unwrap();
-        self.apply(NewKeyPair(pair)).unwrap().public_key
+        let pair = NewKeyPair::generate(self.now()).unwrap();
+        self.apply(pair).unwrap().public_key
     }
 
     /// Creates a key pair and stores a session that names it.
@@ -87,13 +90,23 @@ impl Bench {
     }
 
     fn names(&self) -> Vec<String> {
-        let page = self.vault.get_all_sessions(&GetAllSessions::default(), self.now());
+        let page = self.vault.get_all_sessions(&GetAllSessions::default(), self.now()).unwrap();
         page.sessions.iter().map(|entry| entry.session_key.to_string()).collect()
     }
 
     fn holds(&self, key: &PublicKey) -> bool {
         self.vault.key_pair(key, self.now()).is_some()
     }
+}
+
+/// A session as a vault keeps it.
+fn sealed(vault: &Vault, name: &str, session: &keyfob_proto::Session) -> Arc<StoredSession> {
+    Arc::new(StoredSession::seal(&key(name), session, &vault.scopes.in_use, slot(0, 1)).unwrap())
+}
+
+/// An empty vault, unlocked.
+fn nothing() -> Vault {
+    Vault::empty(Scopes::without_store())
 }
 
 fn key(name: &str) -> SessionKey {
@@ -169,7 +182,7 @@ fn a_key_pair_that_two_sessions_name_stays_until_the_last_of_them_goes() {
 #[test]
 fn clearing_a_session_whose_key_pair_is_elsewhere_deletes_none() {
     let mut bench = Bench::new();
-    let elsewhere = *KeyPair::generate(bench.now()).unwrap().public_key();
+    let elsewhere = *NewKeyPair::generate(bench.now()).unwrap().public_key();
     bench.store("a", &elsewhere, 1000).unwrap();
     assert_eq!(bench.clear(Some("a")).unwrap().deleted_public_key, None);
 }
@@ -222,11 +235,11 @@ fn an_expired_token_is_not_stored() {
 #[test]
 fn an_imported_key_pair_of_a_session_is_in_use_at_once() {
     let mut bench = Bench::new();
-    let pair = KeyPair::generate(bench.now()).unwrap();
+    let pair = NewKeyPair::generate(bench.now()).unwrap();
     let public_key = *pair.public_key();
     bench.store("a", &public_key, 1000).unwrap();
     assert_eq!(code(bench.vault.signer(Signer::Active, bench.now()).map(drop)), Code::NotFound);
-    bench.apply(NewKeyPair(pair)).unwrap();
+    bench.apply(pair).unwrap();
     assert_eq!(code(bench.apply(DeleteApiKeyPair { public_key })), Code::KeyPairInUse);
     assert!(bench.vault.signer(Signer::Active, bench.now()).is_ok());
 }
@@ -236,10 +249,9 @@ fn taking_in_a_key_pair_twice_changes_nothing() {
     let mut bench = Bench::new();
     let public_key = bench.log_in("a", 1000);
     bench.now += 10;
-    let record = bench.vault.key_pair(&public_key, bench.now()).unwrap();
-    let again = KeyPair::restore(public_key, bench.now, zeroize::Zeroizing::new(*record.private_key()));
-    let mut draft = Draft::new(bench.vault.clone(), bench.now());
-    NewKeyPair(again).apply(&mut draft).unwrap();
+    let again = NewKeyPair::named(public_key, bench.now());
+    let mut draft = Draft::new(bench.vault.clone(), bench.now(), Supply::without_store(8));
+    again.apply(&mut draft).unwrap();
     assert!(draft.changes().is_empty());
 }
 
@@ -293,7 +305,10 @@ fn an_expired_session_is_not_served_even_before_it_is_swept() {
     bench.now += 100;
     assert_eq!(bench.names(), ["b"]);
     assert_eq!(bench.active(), None);
-    assert_eq!(bench.vault.get_session(&GetSession { session_key: Some(key("a")) }, bench.now()).session, None);
+    assert_eq!(
+        bench.vault.get_session(&GetSession { session_key: Some(key("a")) }, bench.now()).unwrap().session,
+        None
+    );
     for signer in [Signer::KeyPair(&a), Signer::Session(&key("a"))] {
         assert_eq!(code(bench.vault.signer(signer, bench.now()).map(drop)), Code::NotFound);
     }
@@ -359,10 +374,9 @@ fn a_clock_that_jumps_back_revives_nothing_and_clears_nothing_early() {
 fn many_expire_in_steps() {
     let mut bench = Bench::new();
     let shared = bench.create_key_pair();
+    let session = sealed(&bench.vault, "x", &login("x", &shared, START + 100).into_session(bench.now()).unwrap());
     for n in 0..=MAX_ANNOUNCED {
-        bench
-            .vault
-            .insert_session(key(&n.to_string()), login("x", &shared, START + 100).into_session(bench.now()).unwrap());
+        bench.vault.insert_session(key(&n.to_string()), Arc::clone(&session));
     }
     let pair = bench.vault.remove_unused(&shared).unwrap();
     bench.vault.in_use.insert_mut(shared, pair);
@@ -412,23 +426,23 @@ fn events_tell_what_happened_in_order() {
 #[test]
 fn an_event_says_who_asked_and_expiry_says_nobody() {
     let by = Some(By { pid: Some(7), uid: 1000 });
-    let mut draft = Draft::new(Vault::default(), Timestamp::from_secs(START));
+    let mut draft = Draft::new(nothing(), Timestamp::from_secs(START), Supply::without_store(8));
     draft.set_by(by);
-    let elsewhere = *KeyPair::generate(draft.now()).unwrap().public_key();
+    let elsewhere = *NewKeyPair::generate(draft.now()).unwrap().public_key();
     login("a", &elsewhere, START + 10).apply(&mut draft).unwrap();
-    let (vault, announcements) = draft.finish();
+    let Finished { vault, announcements, supply } = draft.finish();
     assert!(announcements.iter().all(|announcement| announcement.by == by));
-    let mut draft = Draft::new(vault, Timestamp::from_secs(START + 10));
+    let mut draft = Draft::new(vault, Timestamp::from_secs(START + 10), supply);
     draft.pass_time();
-    let (_, announcements) = draft.finish();
+    let announcements = draft.finish().announcements;
     assert!(announcements.len() == 2 && announcements.iter().all(|announcement| announcement.by.is_none()));
 }
 
 #[test]
 fn clearing_very_many_announces_a_resync() {
     let mut bench = Bench::new();
-    let elsewhere = *KeyPair::generate(bench.now()).unwrap().public_key();
-    let session = login("x", &elsewhere, START + 100).into_session(bench.now()).unwrap();
+    let elsewhere = *NewKeyPair::generate(bench.now()).unwrap().public_key();
+    let session = sealed(&bench.vault, "x", &login("x", &elsewhere, START + 100).into_session(bench.now()).unwrap());
     for n in 0..=MAX_ANNOUNCED {
         bench.vault.insert_session(key(&n.to_string()), Arc::clone(&session));
     }
@@ -447,7 +461,7 @@ fn pages_follow_each_other_without_gap_or_overlap() {
     public_keys.sort();
     let (mut names, mut after) = (Vec::new(), None);
     loop {
-        let page = bench.vault.get_all_sessions(&GetAllSessions { after, limit: Limit::new(2) }, bench.now());
+        let page = bench.vault.get_all_sessions(&GetAllSessions { after, limit: Limit::new(2) }, bench.now()).unwrap();
         names.extend(page.sessions.into_iter().map(|entry| entry.session_key.to_string()));
         after = page.next;
         if after.is_none() {
@@ -470,7 +484,7 @@ fn pages_follow_each_other_without_gap_or_overlap() {
 #[test]
 fn a_page_of_the_largest_sessions_fits_a_line() {
     let mut bench = Bench::new();
-    let elsewhere = *KeyPair::generate(bench.now()).unwrap().public_key();
+    let elsewhere = *NewKeyPair::generate(bench.now()).unwrap().public_key();
     let claims = format!(
         r#"{{"exp":{},"public_key":"{elsewhere}","session_type":"T","user_id":"u","organization_id":"o","scope":"{}"}}"#,
         START + 100,
@@ -481,11 +495,13 @@ fn a_page_of_the_largest_sessions_fits_a_line() {
     let call = StoreSession { session_token: Secret::new(token), session_key: None };
     let session = Login::read(call).unwrap().into_session(bench.now()).unwrap();
     for n in 0..1000 {
-        bench.vault.insert_session(key(&format!("{n:\u{1}>512}")), Arc::clone(&session));
+        let name = format!("{n:\u{1}>512}");
+        let session = sealed(&bench.vault, &name, &session);
+        bench.vault.insert_session(key(&name), session);
     }
     let (mut count, mut after) = (0, None);
     loop {
-        let page = bench.vault.get_all_sessions(&GetAllSessions { after, limit: None }, bench.now());
+        let page = bench.vault.get_all_sessions(&GetAllSessions { after, limit: None }, bench.now()).unwrap();
         let line = serde_json::to_vec(&page).unwrap();
         assert!(line.len() + 1000 < keyfob_proto::MAX_LINE_BYTES, "{} bytes", line.len());
         count += page.sessions.len();
@@ -508,17 +524,19 @@ fn the_active_session_signs_unless_another_is_named() {
 
 #[test]
 fn what_contradicts_itself_is_not_restored() {
-    let pair = Arc::new(KeyPair::generate(Timestamp::from_secs(START)).unwrap());
-    let session = login("a", pair.public_key(), START + 10).into_session(Timestamp::from_secs(START)).unwrap();
-    let sessions = vec![(key("a"), session)];
-    let in_use = vec![Arc::clone(&pair)];
-    let dangling = Stored { active: Some(key("b")), sessions: sessions.clone(), ..Stored::default() };
+    let now = Timestamp::from_secs(START);
+    let pair = NewKeyPair::generate(now).unwrap();
+    let session = login("a", pair.public_key(), START + 10).into_session(now).unwrap();
+    let sessions = vec![(key("a"), sealed(&nothing(), "a", &session))];
+    let in_use = vec![Arc::new(pair.seal(&Scope::without_store(), slot(1, 1)).unwrap())];
+    let empty = || Stored::nothing(Scopes::without_store());
+    let dangling = Stored { active: Some(key("b")), sessions: sessions.clone(), ..empty() };
     assert_eq!(Vault::restore(dangling).unwrap_err(), Inconsistent::DanglingPointer);
-    let unnamed = Stored { in_use: in_use.clone(), ..Stored::default() };
+    let unnamed = Stored { in_use: in_use.clone(), ..empty() };
     assert_eq!(Vault::restore(unnamed).unwrap_err(), Inconsistent::KeyPairUse);
-    let named = Stored { unused: in_use.clone(), sessions: sessions.clone(), ..Stored::default() };
+    let named = Stored { unused: in_use.clone(), sessions: sessions.clone(), ..empty() };
     assert_eq!(Vault::restore(named).unwrap_err(), Inconsistent::KeyPairUse);
-    let good = Stored { in_use, sessions, active: Some(key("a")), ..Stored::default() };
+    let good = Stored { in_use, sessions, active: Some(key("a")), ..empty() };
     assert!(Vault::restore(good).is_ok());
 }
 
@@ -546,4 +564,54 @@ fn an_old_vault_is_dropped_in_steps_and_the_next_one_keeps_what_it_has() {
     assert_eq!((old.session_count(), old.in_use_count()), (2, 2));
     assert!(!old.shed(4));
     assert!(bench.holds(&unused));
+}
+
+#[test]
+fn a_locked_vault_tells_names_and_clears_and_nothing_else() {
+    let mut bench = Bench::new();
+    let (a, spare) = (bench.log_in("a", 1000), bench.create_key_pair());
+    bench.log_in("b", 50);
+    bench.vault.scopes.unused.lock();
+    bench.vault.scopes.in_use.lock();
+    bench.vault.forget_signing_keys();
+
+    let names = bench.vault.list_sessions(&ListSessions::default(), bench.now());
+    assert_eq!(names.sessions.iter().map(|entry| entry.session_key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!((names.sessions[0].public_key, names.sessions[0].expiry), (a, START + 1000));
+    assert_eq!(bench.vault.list_api_key_pairs(&ListApiKeyPairs::default(), bench.now()).key_pairs.len(), 3);
+    let get = |name| GetSession { session_key: Some(key(name)) };
+    assert_eq!(code(bench.vault.get_session(&get("a"), bench.now())), Code::VaultLocked);
+    assert_eq!(bench.vault.get_session(&get("c"), bench.now()).unwrap().session, None);
+    assert_eq!(code(bench.vault.get_all_sessions(&GetAllSessions::default(), bench.now())), Code::VaultLocked);
+    for signer in [Signer::Session(&key("a")), Signer::KeyPair(&spare)] {
+        assert_eq!(code(bench.vault.signer(signer, bench.now()).unwrap().stamp(b"")), Code::VaultLocked);
+    }
+    let pair = NewKeyPair::generate(bench.now()).unwrap();
+    assert_eq!(code(bench.apply(pair)), Code::VaultLocked);
+    assert_eq!(code(bench.store("c", &spare, 1000)), Code::VaultLocked);
+    assert_eq!(code(bench.store("a", &a, 1000)), Code::VaultLocked);
+
+    bench.apply(SetActiveSession { session_key: key("a") }).unwrap();
+    bench.apply(DeleteApiKeyPair { public_key: spare }).unwrap();
+    bench.pass_time(50);
+    assert_eq!(bench.vault.session_count(), 1, "expiry goes on");
+    assert!(bench.clear(None).unwrap().was_active);
+}
+
+#[test]
+fn two_clear_alls_in_a_group_leave_nothing() {
+    let mut bench = Bench::new();
+    bench.log_in("before", 1000);
+    let pair = NewKeyPair::generate(bench.now()).unwrap();
+    let between = login("between", pair.public_key(), bench.now + 1000);
+    let mut draft = Draft::new(bench.vault.clone(), bench.now(), Supply::without_store(8));
+    ClearAllSessions {}.apply(&mut draft).unwrap();
+    pair.apply(&mut draft).unwrap();
+    between.apply(&mut draft).unwrap();
+    ClearAllSessions {}.apply(&mut draft).unwrap();
+    let (changes, erased, _) = draft.to_commit();
+    assert_eq!(changes.iter().filter(|change| matches!(change, Change::ClearAll)).count(), 1);
+    assert_eq!(erased.len(), 3, "the key pair's first place, the session and the key pair");
+    bench.adopt(draft);
+    assert_eq!((bench.vault.session_count(), bench.vault.in_use_count()), (0, 0));
 }

@@ -1,6 +1,6 @@
 //! [`Login`]: a session token, read.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use data_encoding::{BASE64, Encoding, Specification};
 use keyfob_proto::{Code, Fault, PublicKey, Secret, Session, SessionKey, StoreSession};
@@ -57,7 +57,7 @@ impl Login {
     /// # Errors
     ///
     /// `SESSION_EXPIRED` when the token's `exp` has passed.
-    pub(super) fn into_session(self, now: Timestamp) -> Result<Arc<Session>, Fault> {
+    pub(super) fn into_session(self, now: Timestamp) -> Result<Session, Fault> {
         let Self { session_key, mut session } = self;
         let left = Timestamp::from_secs(session.expiry).since(now);
         if left.is_zero() {
@@ -66,7 +66,7 @@ impl Login {
         }
         let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
         session.expiration_seconds = seconds.to_string();
-        Ok(Arc::new(session))
+        Ok(session)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::SessionKey;
+use crate::call::{LockStatus, MemoryStatus};
 
 /// Asks for events on this connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,10 @@ pub struct DaemonStatus {
     pub uptime_seconds: u64,
     /// Whether it can write.
     pub health: Health,
+    /// Whether the vault is locked, and where its key comes from.
+    pub lock: LockStatus,
+    /// How far its memory is out of reach.
+    pub memory: MemoryStatus,
     /// The active session, or null.
     pub active_session_key: Option<SessionKey>,
     /// How many there are of what.

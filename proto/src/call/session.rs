@@ -136,6 +136,47 @@ pub struct SessionEntry {
     pub session: Session,
 }
 
+/// Reads a page of the sessions' names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ListSessions {
+    /// The `next` of the page before; absent: from the beginning.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "SessionKey"))]
+    pub after: Option<SessionKey>,
+    /// The most entries of the page, 1 to 1000; absent: 1000.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Limit"))]
+    pub limit: Option<Limit>,
+}
+
+/// A page of the sessions' names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionNames {
+    /// The sessions in the order of their names (as bytes of UTF-8).
+    pub sessions: Vec<SessionName>,
+    /// The active session, or null.
+    pub active_session_key: Option<SessionKey>,
+    /// The `after` of the next page; null when this is the last.
+    pub next: Option<SessionKey>,
+}
+
+/// What is known of a session without its token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionName {
+    /// The session's name.
+    pub session_key: SessionKey,
+    /// The key pair that signs for it.
+    pub public_key: PublicKey,
+    /// When it expires, in seconds since the Unix epoch.
+    pub expiry: u64,
+}
+
 /// Reads the name of the active session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,0 +1,111 @@
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, Subcommand};
+use keyfob_proto::{KeySource, Rekey, Secret, Status};
+
+use super::input::PassphraseSource;
+use super::{Failure, Session};
+use crate::blocking;
+
+/// How often a person is told how far it has come.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// Change what keeps the vault: its key
+///
+/// Example: keyfob vault rekey --passphrase
+#[derive(Debug, Subcommand)]
+pub(super) enum Vault {
+    Rekey(RekeyArgs),
+}
+
+impl Vault {
+    pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        match self {
+            Self::Rekey(command) => command.run(session),
+        }
+    }
+}
+
+/// Give the vault a new root key, and say where the key comes from that opens it
+///
+/// One atomic, durable step: a crash leaves the vault with the old key or the new one. What is kept under the old
+/// one is overwritten. The vault has to be unlocked.
+///
+/// Example: keyfob vault rekey --passphrase
+#[derive(Debug, Args)]
+#[command(name = "rekey", group = ArgGroup::new("source").required(true))]
+pub(super) struct RekeyArgs {
+    /// A passphrase: the vault is locked whenever the daemon starts, until `keyfob unlock`
+    #[arg(long, group = "source")]
+    passphrase: bool,
+
+    /// A file in the data directory that only you can read: the vault unlocks itself
+    #[arg(long, group = "source")]
+    key_file: bool,
+
+    /// The platform's keyring: the vault unlocks itself while that is open (needs a keyfobd with the feature
+    /// `keyring`)
+    #[arg(long, group = "source")]
+    keyring: bool,
+
+    /// The credential `keyfob` that systemd passes to the daemon: the vault unlocks itself
+    #[arg(long, group = "source")]
+    credential: bool,
+
+    #[command(flatten)]
+    new_passphrase: PassphraseSource,
+}
+
+impl RekeyArgs {
+    fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        let (key_source, passphrase) = if self.passphrase {
+            let passphrase = self.new_passphrase.read_new(session)?;
+            (KeySource::Passphrase, Some(Secret::new(passphrase.as_str())))
+        } else if self.new_passphrase.is_given() {
+            return Err(Failure::Input("--passphrase-fd goes with --passphrase".to_owned()));
+        } else if self.keyring {
+            (KeySource::Keyring, None)
+        } else if self.credential {
+            (KeySource::Credential, None)
+        } else {
+            (KeySource::KeyFile, None)
+        };
+        let mut client = session.connect()?;
+        let watcher = if session.output.io.can_ask { Some(session.connect()?) } else { None };
+        let call = Rekey { key_source, passphrase };
+        let rekeyed = thread::scope(|scope| {
+            let (done, is_done) = mpsc::channel::<()>();
+            let rekeying = scope.spawn(move || {
+                let _done = done;
+                client.rekey(call)
+            });
+            if let Some(watcher) = watcher {
+                show_progress(watcher, &is_done, session)?;
+            }
+            rekeying.join().map_err(|_| Failure::Input("the call failed".to_owned()))?.map_err(Failure::from)
+        })?;
+        let text = match key_source {
+            KeySource::Passphrase => "the vault is kept under the passphrase now; without it nobody opens it any more",
+            KeySource::KeyFile => "the vault is kept under a new key file now; back it up with the store",
+            KeySource::Keyring => "the vault is kept under a key in the keyring now",
+            KeySource::Credential | KeySource::Unknown => "the vault is kept under systemd's credential now",
+        };
+        session.output.print(&rekeyed, text)
+    }
+}
+
+/// Tells a person how far it has come until it is done.
+fn show_progress(
+    mut watcher: blocking::Client,
+    is_done: &mpsc::Receiver<()>,
+    session: &mut Session<'_, '_>,
+) -> Result<(), Failure> {
+    while is_done.recv_timeout(PROGRESS_EVERY) == Err(RecvTimeoutError::Timeout) {
+        if let Some(progress) = watcher.status(Status {})?.lock.rekeying {
+            session.output.note(format!("{} of {} record keys", progress.done, progress.total))?;
+        }
+    }
+    Ok(())
+}

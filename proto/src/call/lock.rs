@@ -1,0 +1,123 @@
+//! Calls on the vault's lock: whether its keys are in memory, and where they come from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Secret;
+use crate::call::present;
+
+/// Locks the vault: its keys leave the daemon's memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Lock {}
+
+/// The vault is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct VaultLocked {
+    /// Whether it was locked before.
+    pub was_locked: bool,
+}
+
+/// Unlocks the vault.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Unlock {
+    /// The passphrase, when that is where the key comes from, see [`LockStatus::key_source`]; at most 1 KiB.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Secret"))]
+    pub passphrase: Option<Secret>,
+}
+
+/// The vault is unlocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct VaultUnlocked {
+    /// Whether it was locked before.
+    pub was_locked: bool,
+}
+
+/// Gives the vault a new root key, and says where the key comes from that it is kept under from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Rekey {
+    /// Where the key comes from.
+    pub key_source: KeySource,
+    /// The passphrase, with [`KeySource::Passphrase`] and only then; at least 8 characters and at most 1 KiB.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Secret"))]
+    pub passphrase: Option<Secret>,
+}
+
+/// The vault has a new root key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct VaultRekeyed {
+    /// Where the key comes from now.
+    pub key_source: KeySource,
+    /// How many record keys were wrapped anew.
+    pub records: u64,
+}
+
+/// Where the key comes from that the vault's root key is kept under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum KeySource {
+    /// A file in the data directory that only the vault's user can read. The vault unlocks itself.
+    KeyFile,
+    /// A passphrase, by way of Argon2id. The vault is locked until somebody gives it.
+    Passphrase,
+    /// The platform's keyring. The vault unlocks itself while that is open.
+    Keyring,
+    /// A credential that systemd passes to the daemon. The vault unlocks itself.
+    Credential,
+    /// A source of a newer daemon.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+/// The state of the vault's lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LockStatus {
+    /// Whether the vault is locked: it tells names and clears, and neither signs nor shows a token.
+    pub locked: bool,
+    /// Where the key comes from.
+    pub key_source: KeySource,
+    /// After how many seconds without use the vault locks itself; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_after_seconds: Option<u64>,
+    /// How far a [`Rekey`] that is under way has come; absent: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rekeying: Option<Rekeying>,
+}
+
+/// How far a [`Rekey`] has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Rekeying {
+    /// Record keys that are wrapped anew.
+    pub done: u64,
+    /// All of them.
+    pub total: u64,
+}
+
+/// What the system lets the daemon do to keep its memory to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MemoryStatus {
+    /// Whether other processes of the user, and core dumps, may show it.
+    pub dumpable: bool,
+    /// Whether some of it may be written to swap space.
+    pub swappable: bool,
+}
