@@ -6,7 +6,7 @@
 //! root key (the store keeps it wrapped)
 //!   └─ scope key = HMAC-SHA256(root key, the scope's name and its secret)
 //!        └─ record key = HMAC-SHA256(scope key, salt) ⊕ mask
-//!             └─ record = ChaCha20-Poly1305(record key, nonce 0; associated data: the record's identity)
+//!             └─ record = AES-256-GCM(record key, nonce 0; associated data: the record's identity)
 //! ```
 //!
 //! Salt and mask are the 64 random bytes of a [`Slot`], which the store keeps in a file that is overwritten in
@@ -23,8 +23,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{ChaCha20Poly1305, Nonce, Tag};
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use hmac::{Hmac, Mac};
 use keyfob_proto::{Code, Fault};
 use sha2::Sha256;
@@ -299,8 +299,8 @@ pub fn fill_random(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the system has randomness");
 }
 
-fn cipher(key: &Key) -> ChaCha20Poly1305 {
-    ChaCha20Poly1305::new((&**key).into())
+fn cipher(key: &Key) -> Aes256Gcm {
+    Aes256Gcm::new((&**key).into())
 }
 
 fn prf(key: &Key, parts: &[&[u8]]) -> Key {

@@ -2,13 +2,14 @@
 //! ([`DaemonProcess`]), a client that knows nothing but lines of JSON ([`RawClient`]), and tokens in
 //! Turnkey's format ([`login`]). [`properties`] says what must hold for
 //! whatever bytes arrive, [`model`] what the vault would do on a plain map, and [`history`] whether several
-//! clients can have seen what they saw.
+//! clients can have seen what they saw. An [`attacker`] tries to open what was cleared.
 //!
 //! Nothing here sleeps. A daemon is ready when its socket is bound, time passes when a test says so,
 //! and a read that waits for ever fails after [`PATIENCE`].
 
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
+pub mod attacker;
 mod crowd;
 mod daemon;
 pub mod history;

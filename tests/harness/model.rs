@@ -53,6 +53,18 @@ impl Model {
         model
     }
 
+    /// Whether a key pair is in the vault.
+    #[must_use]
+    pub fn holds(&self, pair: &str) -> bool {
+        self.pairs.contains_key(pair)
+    }
+
+    /// Whether a session names a key pair.
+    #[must_use]
+    pub fn names(&self, pair: &str) -> bool {
+        self.is_named(pair)
+    }
+
     /// Lets time pass.
     pub fn wait(&mut self, seconds: u64) {
         self.now += seconds;

@@ -4,8 +4,8 @@
 //! "keyfob 1" · length, 2 bytes big-endian · postcard of the source, nonce and wrapped key · SHA-256 of all that, 8 bytes
 //! ```
 
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -17,7 +17,7 @@ pub(super) const HEADER_BYTES: usize = 4096;
 
 const MAGIC: &[u8; 8] = b"keyfob 1";
 const DIGEST_BYTES: usize = 8;
-const NONCE_BYTES: usize = 24;
+const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 
 /// The root key, wrapped under a key that the [`Source`] gives.
@@ -33,12 +33,12 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Wraps a root key. The nonce is random and long enough for that; each key wraps few root keys.
+    /// Wraps a root key. A random nonce will do: each key wraps one root key, or, if it is a credential, a few.
     pub(super) fn wrap(root: &Key, source: Source, before: Option<Source>, key: &Key) -> Self {
         let nonce = *random();
         let mut wrapped = **root;
         let tag = cipher(key)
-            .encrypt_inout_detached(&XNonce::from(nonce), &identity(&source), wrapped.as_mut_slice().into())
+            .encrypt_inout_detached(&Nonce::from(nonce), &identity(&source), wrapped.as_mut_slice().into())
             .expect("a key is far below the cipher's limit");
         Self { source, before, nonce, wrapped, tag: tag.into() }
     }
@@ -48,7 +48,7 @@ impl Header {
         let mut root = Key::new(self.wrapped);
         cipher(key)
             .decrypt_inout_detached(
-                &XNonce::from(self.nonce),
+                &Nonce::from(self.nonce),
                 &identity(&self.source),
                 root.as_mut_slice().into(),
                 &Tag::from(self.tag),
@@ -91,8 +91,8 @@ fn identity(source: &Source) -> Vec<u8> {
     postcard::to_stdvec(source).expect("a source is plain data")
 }
 
-fn cipher(key: &Key) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new((&**key).into())
+fn cipher(key: &Key) -> Aes256Gcm {
+    Aes256Gcm::new((&**key).into())
 }
 
 #[cfg(test)]

@@ -1,0 +1,133 @@
+//! Another key: all or nothing, and of no use to whoever has the old one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fastrand::Rng;
+use keyfob_tests::attacker::{Keys, Loot};
+use keyfob_tests::{DaemonProcess, RawClient, TestDaemon, login};
+use serde_json::json;
+
+use crate::PASSPHRASE;
+
+fn key_files(data_dir: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(data_dir).unwrap().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("key-")).collect()
+}
+
+#[test]
+fn a_rekeyed_vault_holds_what_it_held_and_goes_on() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    let work = daemon.log_in(&mut client, "work", 10_000);
+    let before = client.call("getAllSessions", json!({}));
+    let steps = [
+        json!({ "keySource": "passphrase", "passphrase": PASSPHRASE }),
+        json!({ "keySource": "passphrase", "passphrase": "another passphrase" }),
+        json!({ "keySource": "keyFile" }),
+        json!({ "keySource": "keyFile" }),
+    ];
+    for step in steps {
+        let rekeyed = client.call("rekey", step.clone());
+        assert_eq!((&rekeyed["keySource"], &rekeyed["records"]), (&step["keySource"], &json!(2)));
+        assert_eq!(client.call("getAllSessions", json!({})), before);
+        client.call("stamp", json!({ "payload": "", "publicKey": work }));
+        daemon.log_in(&mut client, "more", 10_000);
+        client.call("clearSession", json!({ "sessionKey": "more" }));
+        client.call("setActiveSession", json!({ "sessionKey": "work" }));
+        let is_file = step["keySource"] == "keyFile";
+        assert_eq!(key_files(&daemon.data_dir()).len(), usize::from(is_file), "no old key is left");
+    }
+    let daemon = daemon.restart();
+    assert_eq!(daemon.connect().call("getAllSessions", json!({})), before);
+}
+
+#[test]
+fn only_the_new_passphrase_opens_a_rekeyed_vault() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    daemon.log_in(&mut client, "work", 10_000);
+    client.call("rekey", json!({ "keySource": "passphrase", "passphrase": PASSPHRASE }));
+    client.call("rekey", json!({ "keySource": "passphrase", "passphrase": "another passphrase" }));
+    client.call("lock", json!({}));
+    assert_eq!(client.code("unlock", json!({ "passphrase": PASSPHRASE })), "WRONG_PASSPHRASE");
+    daemon.clock.advance(std::time::Duration::from_secs(1));
+    client.call("unlock", json!({ "passphrase": "another passphrase" }));
+    client.call("stamp", json!({ "payload": "" }));
+}
+
+#[test]
+fn what_was_kept_under_the_old_key_opens_nothing_in_the_new_file() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    daemon.log_in(&mut client, "work", 10_000);
+    let data_dir = daemon.data_dir();
+    let old_key = fs::read(&key_files(&data_dir)[0]).unwrap();
+    let mut loot = Loot::default();
+    loot.search_files(&data_dir);
+    client.call("rekey", json!({ "keySource": "keyFile" }));
+    let token = client.call("getSession", json!({}))["session"]["token"].as_str().unwrap().to_owned();
+    assert!(loot.gives_away(&Keys::of(&data_dir).unwrap(), &[token.as_bytes()]), "the new key file opens it");
+    let new_key = key_files(&data_dir).remove(0);
+    assert_ne!(fs::read(&new_key).unwrap(), old_key);
+    fs::write(&new_key, old_key).unwrap();
+    assert!(Keys::of(&data_dir).is_none(), "the old key does not unwrap the new root key");
+}
+
+#[test]
+fn rekeying_is_refused_where_it_makes_no_sense_and_changes_nothing() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    daemon.log_in(&mut client, "work", 10_000);
+    let before = key_files(&daemon.data_dir());
+    for (params, code) in [
+        (json!({}), "INVALID_PARAMS"),
+        (json!({ "keySource": "passphrase" }), "INVALID_PARAMS"),
+        (json!({ "keySource": "passphrase", "passphrase": "7 chars" }), "INVALID_PARAMS"),
+        (json!({ "keySource": "keyFile", "passphrase": PASSPHRASE }), "INVALID_PARAMS"),
+        (json!({ "keySource": "moon" }), "KEY_UNAVAILABLE"),
+        (json!({ "keySource": "credential" }), "KEY_UNAVAILABLE"),
+        (json!({ "keySource": "keyring" }), "KEY_UNAVAILABLE"),
+    ] {
+        assert_eq!(client.code("rekey", params.clone()), code, "{params}");
+    }
+    client.call("stamp", json!({ "payload": "" }));
+    client.call("lock", json!({}));
+    assert_eq!(client.code("rekey", json!({ "keySource": "keyFile" })), "VAULT_LOCKED");
+    assert_eq!(key_files(&daemon.data_dir()), before);
+}
+
+#[test]
+fn a_daemon_killed_while_it_rekeys_has_the_old_key_or_the_new_one() {
+    let mut rng = Rng::new();
+    let dir = tempfile::tempdir().unwrap();
+    let sessions = 300;
+    let mut daemon = DaemonProcess::start(dir.path());
+    fill(&mut daemon.connect(), sessions);
+    for _ in 0..15 {
+        let mut client = daemon.connect();
+        client.request("rekey", &json!({ "keySource": "keyFile" }));
+        let instant = std::time::Instant::now() + std::time::Duration::from_micros(rng.u64(0..12_000));
+        while std::time::Instant::now() < instant {
+            std::hint::spin_loop();
+        }
+        daemon.kill();
+        daemon = DaemonProcess::start(dir.path());
+        let mut client = daemon.connect();
+        assert_eq!(client.call("status", json!({}))["lock"]["locked"], false);
+        let stamps = (0..sessions).map(|number| ("stamp", json!({ "payload": "", "sessionKey": number.to_string() })));
+        for answer in client.pipeline(stamps) {
+            assert!(answer["result"].is_object(), "{answer}");
+        }
+        assert!(!dir.path().join("data/store/keys.new").exists());
+    }
+}
+
+fn fill(client: &mut RawClient, sessions: usize) {
+    let created = client.pipeline((0..sessions).map(|_| ("createApiKeyPair", json!({}))));
+    let stores = created.iter().enumerate().map(|(number, answer)| {
+        let token = login::token(answer["result"]["publicKey"].as_str().unwrap(), 4_000_000_000);
+        ("storeSession", json!({ "sessionToken": token, "sessionKey": number.to_string() }))
+    });
+    client.pipeline(stores.collect::<Vec<_>>());
+}
