@@ -1,6 +1,7 @@
 //! [`Config`]: what a daemon needs to know, and the [`Flags`] it comes from.
 
 use std::ffi::OsString;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ use crate::Error;
 use crate::clock::Clock;
 
 /// Everything that differs from one daemon to another.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Config {
     /// Where it listens.
     pub endpoint: Endpoint,
+    /// The socket, where whoever started the daemon bound it.
+    pub listener: Option<UnixListener>,
     /// Where it keeps the vault.
     pub data_dir: PathBuf,
     /// The users it serves besides its own and root.
@@ -101,6 +104,7 @@ impl Flags {
         };
         Ok(Config {
             endpoint: endpoint?,
+            listener: None,
             data_dir,
             allow_uids: self.allow_uid.clone(),
             lock_after: self.lock_after.map(Duration::from_secs),

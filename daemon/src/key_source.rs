@@ -64,7 +64,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// A new key file in the data directory, on the disk when this returns.
+    /// A new key file in the data directory. It is on the disk when the directory is synced.
     ///
     /// # Errors
     ///
@@ -76,7 +76,6 @@ impl Source {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(&*key)?;
         file.sync_all()?;
-        File::open(data_dir)?.sync_all()?;
         Ok((Self::KeyFile { name }, key))
     }
 
@@ -88,6 +87,7 @@ impl Source {
     pub fn new(kind: KeySource, passphrase: Option<&Secret>, data_dir: &Path) -> Result<(Self, Key), Fault> {
         match kind {
             KeySource::KeyFile => Self::new_key_file(data_dir)
+                .and_then(|made| File::open(data_dir)?.sync_all().map(|()| made))
                 .map_err(|error| unavailable(format!("the key file cannot be written: {error}"))),
             KeySource::Passphrase => {
                 let source = Self::Passphrase { salt: *random(), memory_kib: MEMORY_KIB, passes: PASSES };

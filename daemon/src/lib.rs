@@ -80,7 +80,7 @@ impl Daemon {
     /// # Errors
     ///
     /// When another daemon has the vault or the socket, the store is damaged, or the system refuses.
-    pub fn open(config: Config) -> Result<Self, Error> {
+    pub fn open(mut config: Config) -> Result<Self, Error> {
         own_data_dir(&config.data_dir)?;
         // Two that start at once: the second waits until the first listens, or has failed, and its
         // starter then finds a vault either way.
@@ -93,7 +93,10 @@ impl Daemon {
             error!(reason = %fault, "the vault is locked");
         }
         let allowed = Allowed::new(&config.allow_uids);
-        let socket = Socket::bind(&config.endpoint, &allowed)?;
+        let socket = match config.listener.take() {
+            Some(listener) => Socket::inherited(listener, config.endpoint.path())?,
+            None => Socket::bind(&config.endpoint, &allowed)?,
+        };
         info!(sessions = vault.session_count(), socket = %config.endpoint.path().display(), "the vault is open");
         let (actor, handle, published) = Actor::new(store, vault, config.clock.clone());
         Ok(Self { config, allowed, socket, actor, handle, published, lock })

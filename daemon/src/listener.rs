@@ -2,7 +2,9 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +15,7 @@ use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, Stream as SyncStream};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
+use interprocess::os::unix::uds_local_socket::tokio::Listener as UdsListener;
 use keyfob_proto::{Endpoint, write_fault};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::io::AsyncWriteExt;
@@ -41,7 +44,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Socket {
     listener: Listener,
-    _lock: Lock,
+    /// None where somebody else made the socket, who also keeps it to one daemon.
+    _lock: Option<Lock>,
 }
 
 impl Socket {
@@ -76,7 +80,18 @@ impl Socket {
             let mode = fs::Permissions::from_mode(0o666);
             fs::set_permissions(path, mode).map_err(refused("open to others", path))?;
         }
-        Ok(Self { listener, _lock: lock })
+        Ok(Self { listener, _lock: Some(lock) })
+    }
+
+    /// A socket that was bound by whoever started the daemon, such as systemd. Its file stays when this is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn inherited(listener: UnixListener, path: &Path) -> Result<Self, Error> {
+        let refused = |source| Error::Io { action: "listen on", path: path.to_owned(), source };
+        let listener = listener.set_nonblocking(true).and_then(|()| UdsListener::try_from(OwnedFd::from(listener)));
+        Ok(Self { listener: listener.map_err(refused)?.into(), _lock: None })
     }
 
     /// Accepts connections and serves each in a task of its own, until the service's shutdown

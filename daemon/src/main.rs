@@ -1,12 +1,14 @@
 //! `keyfobd`: flags → config → run → exit code.
 
 use std::io::{self, Write};
+use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 
 use clap::Parser;
 use keyfob_proto::Startup;
-use keyfobd::config::Flags;
+use keyfobd::config::{Config, Flags};
 use keyfobd::{Daemon, Error, log, process};
+use listenfd::ListenFd;
 use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroizing_alloc::ZeroAlloc;
@@ -20,7 +22,12 @@ static ALLOCATOR: ZeroAlloc<Jemalloc> = ZeroAlloc(Jemalloc);
 fn main() -> ExitCode {
     let flags = Flags::parse();
     process::harden();
-    match run(&flags) {
+    // Before there is another thread: it changes the environment.
+    let listener = ListenFd::from_env().take_unix_listener(0).unwrap_or_else(|error| {
+        let _ = writeln!(io::stderr(), "keyfobd: what was passed as a socket is none: {error}");
+        None
+    });
+    match run(&flags, listener) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed; the exit code says it too.
@@ -34,8 +41,8 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(flags: &Flags) -> Result<(), Error> {
-    let config = flags.config()?;
+async fn run(flags: &Flags, listener: Option<UnixListener>) -> Result<(), Error> {
+    let config = Config { listener, ..flags.config()? };
     let log_file = flags.background.then(|| config.data_dir.join("keyfobd.log"));
     if flags.background {
         process::leave_terminal();

@@ -174,6 +174,10 @@ impl Sealed {
     /// # Errors
     ///
     /// [`Locked`].
+    ///
+    /// # Panics
+    ///
+    /// When it is over 64 GiB long.
     pub fn new(scope: &Arc<Scope>, slot: Slot, identity: &[u8], plain: &[u8]) -> Result<Self, Locked> {
         let mut ciphertext = Vec::with_capacity(plain.len() + SEAL_BYTES);
         ciphertext.extend_from_slice(plain);
@@ -205,7 +209,7 @@ impl Sealed {
         self.scope.with_key(&self.slot, |key| {
             let length = self.ciphertext.len().checked_sub(SEAL_BYTES).ok_or(OpenError::Altered)?;
             let (ciphertext, tag) = self.ciphertext.split_at(length);
-            let tag = Tag::try_from(tag).expect("its length");
+            let tag = Tag::try_from(tag).map_err(|_| OpenError::Altered)?;
             let mut plain = Zeroizing::new(ciphertext.to_vec());
             cipher(key)
                 .decrypt_inout_detached(&Nonce::default(), identity, plain.as_mut_slice().into(), &tag)
@@ -305,7 +309,9 @@ fn cipher(key: &Key) -> Aes256Gcm {
 
 fn prf(key: &Key, parts: &[&[u8]]) -> Key {
     let mut mac = Hmac::<Sha256>::new_from_slice(&**key).expect("a key of any length");
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     let mut output = mac.finalize().into_bytes();
     let key = Zeroizing::new(output.into());
     output.zeroize();

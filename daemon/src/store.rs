@@ -145,7 +145,7 @@ impl Store {
     ///
     /// When it cannot be opened, has another format, or is damaged. It is then as it was.
     pub fn open(data_dir: &Path) -> Result<(Self, Vault), StoreError> {
-        let path = format::ready(data_dir)?;
+        let (path, is_new) = format::ready(data_dir)?;
         let current = Current::read(&path)?;
         let directory = Current::directory(&path, current.number);
         if !directory.join("db").exists() {
@@ -154,7 +154,7 @@ impl Store {
         current.remove_others(&path)?;
         rekey::remove_unfinished(&path)?;
         let untouched = Untouched::copy(&directory)?;
-        match Self::read(data_dir, path, current) {
+        match Self::read(data_dir, path, current, is_new) {
             Ok(opened) => {
                 untouched.discard();
                 Ok(opened)
@@ -166,7 +166,7 @@ impl Store {
         }
     }
 
-    fn read(data_dir: &Path, path: PathBuf, current: Current) -> Result<(Self, Vault), StoreError> {
+    fn read(data_dir: &Path, path: PathBuf, current: Current, is_new: bool) -> Result<(Self, Vault), StoreError> {
         let directory = Current::directory(&path, current.number);
         let database = Database::open(&directory)?;
         let commits = database.commits();
@@ -179,7 +179,9 @@ impl Store {
         let vault = read_vault(&database, &directory, scopes.clone(), &mut keys, &contents)?;
         Current { commits, ..current }.write(&path)?;
         let generation = database.generation();
-        generations[next(generation)] = keys.sweep(generation)?;
+        if !is_new {
+            generations[next(generation)] = keys.sweep(generation)?;
+        }
         if let Some(before) = &header.before {
             before.remove(data_dir);
         }

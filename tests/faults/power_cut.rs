@@ -1,6 +1,7 @@
 //! Power cuts: a daemon works under `strace`; then, again and again, a disk is made as it may be left when
 //! the power fails at some instant, and the vault on it is opened. It has to hold what was acknowledged by
-//! then, and be what it was after some call, not between two.
+//! then, and be what it was after some call, not between two. And whoever kept every byte that was ever written
+//! must not open what was acknowledged as cleared by then, neither before the vault is opened nor afterwards.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,8 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use data_encoding::HEXLOWER;
 use fastrand::Rng;
 use keyfob_proto::{GetAllSessions, ListApiKeyPairs};
+use keyfob_tests::attacker::{Keys, Loot};
+use keyfob_tests::login::token;
 use keyfob_tests::model::{KeyPair, Model, Step, listed};
 use keyfob_tests::{DaemonProcess, RawClient};
 use keyfobd::clock::Timestamp;
@@ -26,6 +30,12 @@ const LIFETIME: u64 = 4_000_000_000;
 
 /// The id of the first call. Smaller ones are those of calls that change nothing.
 const FIRST_ID: usize = 1000;
+
+/// Calls that are sent at once at most: so many may be in flight when the power fails.
+const TOGETHER: usize = 100;
+
+/// As much of a token as tells whose it is, in bytes.
+const TOKEN_BYTES: usize = 300;
 
 /// Sessions that are stored so that a clear-all leaves a file worth rewriting.
 const MANY: usize = 2400;
@@ -45,10 +55,14 @@ pub(crate) fn run(cuts: u64, seed: u64, without_fdatasync: bool, progress: &mut 
     let mut rng = Rng::with_seed(seed);
     let history = record(directory.path(), &pairs, &mut rng);
     let windows = history.windows();
+    let loot = history.loot();
     let reuses = windows.last().map_or(0, |(_, instants)| instants.len() / 7);
     let (calls, of_system) = (history.steps.len(), history.trace.events.len());
-    progress
-        .say(&format!("{calls} calls of the vault, {of_system} of the system, {reuses} of them where it wrote before"));
+    let sealed = loot.len();
+    progress.say(&format!(
+        "{calls} calls of the vault, {of_system} of the system, {reuses} of them where it wrote before; {sealed} sealed \
+         records"
+    ));
 
     let mut tried = vec![0; windows.len()];
     for cut in 1..=cuts {
@@ -60,14 +74,14 @@ pub(crate) fn run(cuts: u64, seed: u64, without_fdatasync: bool, progress: &mut 
         let disk = Disk::at(&history.trace, directory.path(), at, without_fdatasync);
         let copy = tempfile::tempdir().expect("a temporary directory");
         disk.write(copy.path(), fate, &mut rng);
-        history.check(&copy.path().join("data"), at, &pairs).map_err(|what| {
+        history.check(&copy.path().join("data"), at, &pairs, &loot).map_err(|what| {
             format!("cut {cut}, in {}, fate of what was not synced: {fate:?}: {what}", windows[window].0)
         })?;
         tried[window] += 1;
-        progress.step(cut, "nothing lost");
+        progress.step(cut, "nothing lost, nothing left");
     }
     let tried: Vec<_> = windows.iter().zip(tried).map(|((name, _), count)| format!("{count} {name}")).collect();
-    progress.done(&format!("{cuts} cuts, nothing lost: {}", tried.join(", ")));
+    progress.done(&format!("{cuts} cuts, nothing lost, nothing left of what was cleared: {}", tried.join(", ")));
     Ok(())
 }
 
@@ -112,7 +126,7 @@ impl History {
         let pid = client.call("status", json!({}))["pid"].to_string();
         for group in groups {
             // Some calls share a flush, most do not.
-            for together in group.chunks(if group.len() > MANY { 100 } else { 4 }) {
+            for together in group.chunks(if group.len() > MANY { TOGETHER } else { 4 }) {
                 self.ask(&mut client, pairs, together);
             }
         }
@@ -190,7 +204,7 @@ impl History {
     }
 
     /// Opens what a cut left and compares.
-    fn check(&self, data_dir: &Path, cut: usize, pairs: &[KeyPair]) -> Result<(), String> {
+    fn check(&self, data_dir: &Path, cut: usize, pairs: &[KeyPair], loot: &Loot) -> Result<(), String> {
         let answered = self.trace.events.iter().filter(|event| event.begun < cut);
         let acknowledged = answered.filter_map(|event| match event.what {
             What::Answer { id } => (usize::try_from(id).expect("an id") + 1).checked_sub(FIRST_ID),
@@ -199,22 +213,76 @@ impl History {
         let acknowledged = acknowledged.max().unwrap_or(0);
         fs::create_dir_all(data_dir).expect("a directory");
         fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700)).expect("a directory");
+        let states: Vec<Model> = self.states(pairs).skip(acknowledged).collect();
+        attack(data_dir, (loot, cut), pairs, &states[..states.len().min(TOGETHER + 1)])?;
         let found =
             contents(data_dir).map_err(|error| format!("{acknowledged} calls were acknowledged, and {error}"))?;
         let found = Model::of(&found);
+        if !states.contains(&found) {
+            let message = "calls were acknowledged, and the vault is not what any later one left";
+            return Err(format!("{acknowledged} {message}: {found:?}"));
+        }
+        attack(data_dir, (loot, cut), pairs, &[found])
+    }
+
+    /// What the vault is before the first call, and after each.
+    fn states<'a>(&'a self, pairs: &'a [KeyPair]) -> impl Iterator<Item = Model> + 'a {
         let mut model = Model::new(0);
-        for (number, step) in self.steps.iter().enumerate() {
-            if number >= acknowledged && model == found {
-                return Ok(());
-            }
+        std::iter::once(model.clone()).chain(self.steps.iter().map(move |step| {
             // A fault changes nothing.
             let _ = step.apply(pairs, "", &mut model);
-        }
-        if model == found {
-            return Ok(());
-        }
-        Err(format!("{acknowledged} calls were acknowledged, and the vault is not what any later one left: {found:?}"))
+            model.clone()
+        }))
     }
+
+    /// Every sealed record that was ever written.
+    fn loot(&self) -> Loot {
+        let mut loot = Loot::default();
+        for event in &self.trace.events {
+            if let What::Write { path, bytes, .. } = &event.what
+                && path.ends_with("db")
+            {
+                loot.search(bytes, event.begun);
+            }
+        }
+        loot
+    }
+}
+
+/// Tries to open what was written until some time and is in none of the states that the vault may be in.
+fn attack(data_dir: &Path, (loot, time): (&Loot, usize), pairs: &[KeyPair], states: &[Model]) -> Result<(), String> {
+    // Without the file, or the key file, nothing opens.
+    let Some(keys) = Keys::of(data_dir) else { return Ok(()) };
+    let secrets: Vec<_> = pairs
+        .iter()
+        .map(|pair| {
+            let key = &pair.public_key;
+            let private_key = HEXLOWER.decode(pair.private_key.as_bytes()).expect("hex");
+            let (held, named) = (|state: &Model| state.holds(key), |state: &Model| state.names(key));
+            (private_key, states.iter().any(held), token(key, LIFETIME), states.iter().any(named))
+        })
+        .collect();
+    for plain in loot.opened(&keys, TOKEN_BYTES + 2, time) {
+        for (private_key, is_held, token, is_named) in &secrets {
+            if !is_held && plain == *private_key {
+                return Err(format!("the private key {} was cleared, and opens", HEXLOWER.encode(private_key)));
+            }
+            // A token follows its length, of one or two bytes.
+            let is_token = [1, 2].iter().any(|at| plain.get(*at..).is_some_and(|rest| begins(rest, token)));
+            if !is_named && is_token {
+                return Err(format!(
+                    "the token of the private key {} was cleared, and opens",
+                    HEXLOWER.encode(private_key)
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn begins(bytes: &[u8], token: &str) -> bool {
+    let length = TOKEN_BYTES.min(token.len());
+    bytes.get(..length) == Some(&token.as_bytes()[..length])
 }
 
 /// All that a store holds, as the model shows it.

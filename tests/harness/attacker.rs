@@ -1,7 +1,7 @@
 //! What somebody can do who has everything: every byte that was ever written, the key file, and the keys as they are now.
 //! Written from the documents, with nothing of the daemon's own code.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -21,10 +21,10 @@ const SLOT_BYTES: usize = 64;
 const TAG_BYTES: usize = 16;
 const NONCE_BYTES: usize = 12;
 
-/// Whatever looks like a sealed record in the bytes that were seen.
+/// Whatever looks like a sealed record in the bytes that were seen, and when it was first seen.
 #[derive(Default)]
 pub struct Loot {
-    runs: HashSet<Run>,
+    runs: HashMap<Run, usize>,
 }
 
 /// A slot's number and what is sealed with it.
@@ -35,12 +35,12 @@ struct Run {
 }
 
 impl Loot {
-    /// Looks through bytes.
-    pub fn search(&mut self, bytes: &[u8]) {
+    /// Looks through bytes that were written at some time.
+    pub fn search(&mut self, bytes: &[u8], time: usize) {
         for at in 0..bytes.len() {
             let rest = &bytes[at..];
             if let Some(run) = session_run(rest).or_else(|| key_pair_run(rest)) {
-                self.runs.insert(run);
+                self.runs.entry(run).or_insert(time);
             }
         }
     }
@@ -52,7 +52,7 @@ impl Loot {
             if path.is_dir() {
                 self.search_files(&path);
             } else {
-                self.search(&fs::read(path).expect("a file"));
+                self.search(&fs::read(path).expect("a file"), 0);
             }
         }
     }
@@ -69,19 +69,20 @@ impl Loot {
         self.runs.is_empty()
     }
 
-    /// What becomes of each with each key that these keys give for its slot: garbage, or what was sealed. Whether it is
-    /// genuine is not even asked.
-    pub fn opened<'a>(&'a self, keys: &'a Keys) -> impl Iterator<Item = Vec<u8>> + 'a {
-        self.runs.iter().flat_map(|run| {
+    /// What the first bytes of each become that was there at some time, with each key that these keys give for its slot:
+    /// garbage, or what was sealed. Whether it is genuine is not even asked.
+    pub fn opened<'a>(&'a self, keys: &'a Keys, bytes: usize, time: usize) -> impl Iterator<Item = Vec<u8>> + 'a {
+        let there = self.runs.iter().filter(move |(_, first)| **first <= time);
+        there.flat_map(move |(run, _)| {
             let sealed_with = keys.for_slot(run.slot);
-            sealed_with.into_iter().flatten().map(|key| decrypted(&key, &run.ciphertext))
+            sealed_with.into_iter().flatten().map(move |key| decrypted(&key, &run.ciphertext, bytes))
         })
     }
 
     /// Whether one of these byte strings is in what opens.
     #[must_use]
     pub fn gives_away(&self, keys: &Keys, secrets: &[&[u8]]) -> bool {
-        self.opened(keys)
+        self.opened(keys, usize::MAX, usize::MAX)
             .any(|plain| secrets.iter().any(|secret| plain.windows(secret.len()).any(|window| window == *secret)))
     }
 }
@@ -171,13 +172,15 @@ fn root_key(file: &[u8], key: &[u8]) -> Option<Key> {
 
 fn mac(key: &Key, parts: &[&[u8]]) -> Key {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     mac.finalize().into_bytes().into()
 }
 
 /// The cipher of GCM alone, whose counter begins at 2 for what is encrypted: the tag is not looked at.
-fn decrypted(key: &Key, ciphertext: &[u8]) -> Vec<u8> {
-    let mut plain = ciphertext[..ciphertext.len() - TAG_BYTES].to_vec();
+fn decrypted(key: &Key, ciphertext: &[u8], bytes: usize) -> Vec<u8> {
+    let mut plain = ciphertext[..bytes.min(ciphertext.len() - TAG_BYTES)].to_vec();
     let mut counter = [0; 16];
     counter[15] = 2;
     Ctr32BE::<Aes256>::new(key.into(), &counter.into()).apply_keystream(&mut plain);

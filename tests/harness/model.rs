@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use data_encoding::HEXLOWER;
 use p256::ecdsa::SigningKey;
+use p256::elliptic_curve::Generate;
 use serde_json::{Value, json};
 
 use crate::login::token;
@@ -296,12 +297,21 @@ impl KeyPair {
     pub fn first(count: usize) -> Vec<Self> {
         (1..=count)
             .map(|number| {
-                let private_key = format!("{number:064x}");
-                let scalar = HEXLOWER.decode(private_key.as_bytes()).expect("hex");
-                let key = SigningKey::from_slice(&scalar).expect("a private key");
-                Self { public_key: HEXLOWER.encode(key.verifying_key().to_sec1_point(true).as_bytes()), private_key }
+                let scalar = HEXLOWER.decode(format!("{number:064x}").as_bytes()).expect("hex");
+                Self::of(&SigningKey::from_slice(&scalar).expect("a private key"))
             })
             .collect()
+    }
+
+    /// A key pair of its own, whose private key is nowhere by chance.
+    #[must_use]
+    pub fn random() -> Self {
+        Self::of(&SigningKey::try_generate().expect("randomness"))
+    }
+
+    fn of(key: &SigningKey) -> Self {
+        let public_key = HEXLOWER.encode(key.verifying_key().to_sec1_point(true).as_bytes());
+        Self { public_key, private_key: HEXLOWER.encode(&key.to_bytes()) }
     }
 }
 

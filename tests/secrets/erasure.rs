@@ -28,7 +28,7 @@ impl Target {
             let token = format!("{name}{}", token(&pair.public_key, START + lifetime));
             Self { name, pair, token }
         };
-        names.into_iter().zip(KeyPair::first(3)).map(target).collect()
+        names.into_iter().map(|name| target((name, KeyPair::random()))).collect()
     }
 
     fn store(&self, client: &mut RawClient) {

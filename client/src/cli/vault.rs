@@ -2,7 +2,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use keyfob_proto::{KeySource, Rekey, Secret, Status};
 
 use super::input::PassphraseSource;
@@ -14,7 +14,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// Change what keeps the vault: its key
 ///
-/// Example: keyfob vault rekey --passphrase
+/// Example: keyfob vault rekey passphrase
 #[derive(Debug, Subcommand)]
 pub(super) enum Vault {
     Rekey(RekeyArgs),
@@ -33,45 +33,50 @@ impl Vault {
 /// One atomic, durable step: a crash leaves the vault with the old key or the new one. What is kept under the old
 /// one is overwritten. The vault has to be unlocked.
 ///
-/// Example: keyfob vault rekey --passphrase
+/// Example: keyfob vault rekey passphrase
 #[derive(Debug, Args)]
-#[command(name = "rekey", group = ArgGroup::new("source").required(true))]
+#[command(name = "rekey")]
 pub(super) struct RekeyArgs {
-    /// A passphrase: the vault is locked whenever the daemon starts, until `keyfob unlock`
-    #[arg(long, group = "source")]
-    passphrase: bool,
-
-    /// A file in the data directory that only you can read: the vault unlocks itself
-    #[arg(long, group = "source")]
-    key_file: bool,
-
-    /// The platform's keyring: the vault unlocks itself while that is open (needs a keyfobd with the feature
-    /// `keyring`)
-    #[arg(long, group = "source")]
-    keyring: bool,
-
-    /// The credential `keyfob` that systemd passes to the daemon: the vault unlocks itself
-    #[arg(long, group = "source")]
-    credential: bool,
+    /// Where the key comes from
+    source: Source,
 
     #[command(flatten)]
-    new_passphrase: PassphraseSource,
+    passphrase: PassphraseSource,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Source {
+    /// A passphrase: the vault is locked whenever the daemon starts, until `keyfob unlock`
+    Passphrase,
+    /// A file in the data directory that only you can read: the vault unlocks itself
+    KeyFile,
+    /// The platform's keyring: the vault unlocks itself while that is open
+    Keyring,
+    /// The credential `keyfob` that systemd passes to the daemon: the vault unlocks itself
+    Credential,
+}
+
+impl From<Source> for KeySource {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Passphrase => Self::Passphrase,
+            Source::KeyFile => Self::KeyFile,
+            Source::Keyring => Self::Keyring,
+            Source::Credential => Self::Credential,
+        }
+    }
 }
 
 impl RekeyArgs {
     fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let (key_source, passphrase) = if self.passphrase {
-            let passphrase = self.new_passphrase.read_new(session)?;
-            (KeySource::Passphrase, Some(Secret::new(passphrase.as_str())))
-        } else if self.new_passphrase.is_given() {
-            return Err(Failure::Input("--passphrase-fd goes with --passphrase".to_owned()));
-        } else if self.keyring {
-            (KeySource::Keyring, None)
-        } else if self.credential {
-            (KeySource::Credential, None)
-        } else {
-            (KeySource::KeyFile, None)
+        let passphrase = match self.source {
+            Source::Passphrase => Some(Secret::new(self.passphrase.read_new(session)?.as_str())),
+            _ if self.passphrase.is_given() => {
+                return Err(Failure::Input("--passphrase-fd goes with the source `passphrase`".to_owned()));
+            }
+            _ => None,
         };
+        let key_source = self.source.into();
         let mut client = session.connect()?;
         let watcher = if session.output.io.can_ask { Some(session.connect()?) } else { None };
         let call = Rekey { key_source, passphrase };
@@ -86,11 +91,11 @@ impl RekeyArgs {
             }
             rekeying.join().map_err(|_| Failure::Input("the call failed".to_owned()))?.map_err(Failure::from)
         })?;
-        let text = match key_source {
-            KeySource::Passphrase => "the vault is kept under the passphrase now; without it nobody opens it any more",
-            KeySource::KeyFile => "the vault is kept under a new key file now; back it up with the store",
-            KeySource::Keyring => "the vault is kept under a key in the keyring now",
-            KeySource::Credential | KeySource::Unknown => "the vault is kept under systemd's credential now",
+        let text = match self.source {
+            Source::Passphrase => "the vault is kept under the passphrase now; without it nobody opens it any more",
+            Source::KeyFile => "the vault is kept under a new key file now; back it up with the store",
+            Source::Keyring => "the vault is kept under a key in the keyring now",
+            Source::Credential => "the vault is kept under systemd's credential now",
         };
         session.output.print(&rekeyed, text)
     }

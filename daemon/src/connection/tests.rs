@@ -23,7 +23,8 @@ async fn served(sent: &[u8]) -> String {
     let (_actor, handle, published) = Actor::new(store, vault, Clock::system());
     let endpoint = Endpoint::named(&path).unwrap();
     let data_dir = dir.path().to_owned();
-    let config = Config { endpoint, data_dir, allow_uids: Vec::new(), lock_after: None, clock: Clock::system() };
+    let config =
+        Config { endpoint, data_dir, listener: None, allow_uids: Vec::new(), lock_after: None, clock: Clock::system() };
     let service = Service::new(handle, published, &config, 1, CancellationToken::new());
 
     let name = path.as_path().to_fs_name::<GenericFilePath>().unwrap();

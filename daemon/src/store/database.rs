@@ -94,14 +94,14 @@ impl Database {
     }
 
     /// Makes the changes durable, all or none. Blocks on the disk.
-    pub(super) fn commit<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<(), StoreError> {
+    pub(super) fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         let (mut batch, generation) = batch(changes, self.generation);
         batch.insert(COMMITS, &(self.commits + 1).to_be_bytes());
         let until_synced = sled::pin();
         self.sled.apply_batch(batch)?;
         self.sync()?;
-        // Gives back buffers that sled has done with, which are large.
-        until_synced.flush();
+        drop(until_synced);
+        collect_garbage(changes.len());
         self.commits += 1;
         self.generation = generation;
         Ok(())
@@ -111,6 +111,7 @@ impl Database {
     pub(super) fn prepare(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         let (batch, generation) = batch(changes, self.generation);
         self.sled.apply_batch(batch)?;
+        collect_garbage(changes.len());
         self.generation = generation;
         Ok(())
     }
@@ -210,6 +211,16 @@ pub(super) fn open_sled(path: &Path) -> Result<sled::Db, StoreError> {
         Ok(Ok(sled)) => Ok(sled),
         Ok(Err(error)) => Err(engine_error(path, error)),
         Err(_) => Err(StoreError::damaged(path, UNREADABLE)),
+    }
+}
+
+/// Gives back the memory of what sled has replaced while it applied so many changes. sled leaves that to whoever
+/// happens to use it next, a few hundred pieces at a time, and keeps it while nobody does.
+fn collect_garbage(changes: usize) {
+    const CHANGES_PER_STEP: usize = 32;
+    // The first two only let those epochs end in which somebody may still look at it.
+    for _ in 0..3 + changes / CHANGES_PER_STEP {
+        sled::pin().flush();
     }
 }
 

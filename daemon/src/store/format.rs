@@ -19,10 +19,11 @@ use crate::seal::random;
 /// The format that this release reads and writes.
 const FORMAT: u32 = 1;
 
-/// The directory of the store in `data_dir`, made if there is none, its format checked.
-pub(super) fn ready(data_dir: &Path) -> Result<PathBuf, StoreError> {
+/// The directory of the store in `data_dir`, made if there is none, its format checked; and whether it was made now.
+pub(super) fn ready(data_dir: &Path) -> Result<(PathBuf, bool), StoreError> {
     let store = data_dir.join("store");
-    if !store.try_exists().map_err(io_error("look at", &store))? {
+    let is_new = !store.try_exists().map_err(io_error("look at", &store))?;
+    if is_new {
         create(data_dir, &store)?;
     }
     let damaged = |what| StoreError::damaged(&store, what);
@@ -32,7 +33,7 @@ pub(super) fn ready(data_dir: &Path) -> Result<PathBuf, StoreError> {
         text => text.map_err(io_error("read", &path))?,
     };
     match text.trim_ascii().parse::<u32>() {
-        Ok(FORMAT) => Ok(store),
+        Ok(FORMAT) => Ok((store, is_new)),
         Ok(found) if found > FORMAT => Err(StoreError::Future { path: store, found, known: FORMAT }),
         _ => Err(damaged("its file `format` does not hold a format")),
     }

@@ -53,7 +53,7 @@ impl Rewrite {
             }
             database.prepare(&step)?;
         }
-        database.commit([])?;
+        database.commit(&[])?;
         Ok(Some(Rewritten { database, number: self.number }))
     }
 }
@@ -75,7 +75,7 @@ impl Rewritten {
         for step in since.chunks(WRITTEN_PER_STEP) {
             self.database.prepare(step)?;
         }
-        self.database.commit([])
+        self.database.commit(&[])
     }
 }
 
