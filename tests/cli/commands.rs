@@ -301,3 +301,38 @@ fn completions_and_manual_pages_follow_from_the_flags() {
     vault.done("", &["man", "--dir", dir.path().to_str().unwrap()]);
     assert!(dir.path().join("keyfob-clear.1").exists() && dir.path().join("keyfob-key-prune.1").exists());
 }
+
+#[test]
+fn a_vault_is_locked_unlocked_and_rekeyed() {
+    let vault = Vault::new();
+    vault.log_in("work");
+    let rekeyed = vault.done("a new passphrase\n", &["vault", "rekey", "passphrase", "--passphrase-fd", "0"]);
+    assert!(rekeyed.contains("under the passphrase now"), "{rekeyed}");
+    assert_eq!(vault.done("", &["lock"]), "locked\n");
+    assert_eq!(vault.json("", &["lock"]), json!({ "wasLocked": true }));
+    let status = vault.done("", &["status"]);
+    assert!(status.contains("locked, key from a passphrase"), "{status}");
+
+    let list = vault.done("", &["list"]);
+    assert!(list.contains("* work"), "a locked vault tells names: {list}");
+    let ran = keyfob(&vault.socket, "", &["list", "--reveal", "--json"]);
+    assert!(ran.exit == Exit::Failed && ran.err.contains("VAULT_LOCKED"), "{}", ran.err);
+    let ran = keyfob(&vault.socket, "{}", &["stamp"]);
+    assert_eq!(ran.exit, Exit::Failed);
+    assert!(ran.err.contains("keyfob unlock") && ran.err.contains("(VAULT_LOCKED)"), "{}", ran.err);
+
+    let ran = keyfob(&vault.socket, "", &["unlock"]);
+    assert_eq!(ran.exit, Exit::Usage);
+    assert!(ran.err.contains("--passphrase-fd"), "{}", ran.err);
+    let ran = keyfob(&vault.socket, "not that one\n", &["unlock", "--passphrase-fd", "0"]);
+    assert!(ran.exit == Exit::Failed && ran.err.contains("(WRONG_PASSPHRASE)"), "{}", ran.err);
+    vault.daemon.clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(vault.done("a new passphrase\n", &["unlock", "--passphrase-fd", "0"]), "unlocked\n");
+    assert_eq!(vault.done("", &["unlock"]), "it was unlocked already\n");
+    vault.done("{}", &["stamp"]);
+    vault.done("", &["vault", "rekey", "key-file"]);
+    assert_eq!(vault.json("", &["status"])["lock"]["keySource"], "keyFile");
+    let ran = keyfob(&vault.socket, "x", &["vault", "rekey", "key-file", "--passphrase-fd", "0"]);
+    assert_eq!(ran.exit, Exit::Usage);
+    assert_eq!(keyfob(&vault.socket, "", &["vault", "rekey"]).exit, Exit::Usage);
+}
