@@ -13,6 +13,7 @@
 //! Reads do not come here: they use the published vault, which shows durable state only.
 
 mod locking;
+mod published;
 mod rewriting;
 
 use std::sync::Arc;
@@ -26,10 +27,11 @@ use self::rewriting::{Rewriting, remove_in_background};
 use crate::clock::{Clock, Timestamp};
 use crate::events::EventLog;
 use crate::seal::Supply;
-use crate::store::{RekeyProgress, Rewritten, Store, StoreError};
+use crate::store::{Rewritten, Store, StoreError};
 use crate::vault::{Draft, Finished, Mutation, Vault};
 
 pub use self::locking::Lock;
+pub use self::published::Published;
 
 /// The most mutations of one commit.
 const GROUP: usize = 512;
@@ -43,59 +45,6 @@ const DROPPED_PER_STEP: usize = 200;
 
 /// The most mutations that wait for the actor; whoever sends more waits.
 const QUEUE: usize = 1024;
-
-/// What everybody may look at while the actor works.
-#[derive(Debug)]
-pub struct Published {
-    vault: watch::Receiver<Arc<Vault>>,
-    /// The events of all commits.
-    pub events: EventLog,
-    failed: AtomicBool,
-    mutations: AtomicU64,
-    flushes: AtomicU64,
-    store_bytes: AtomicU64,
-    lock: watch::Receiver<Lock>,
-    /// How far a rekeying has come.
-    pub rekeying: Arc<RekeyProgress>,
-}
-
-impl Published {
-    /// Whether the vault is locked, and where its key comes from.
-    #[must_use]
-    pub fn lock(&self) -> Lock {
-        self.lock.borrow().clone()
-    }
-
-    /// The vault as the last commit left it.
-    #[must_use]
-    pub fn vault(&self) -> Arc<Vault> {
-        Arc::clone(&self.vault.borrow())
-    }
-
-    /// Whether a commit failed, so that nothing can be changed any more.
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
-    }
-
-    /// Mutations that took effect since the start.
-    #[must_use]
-    pub fn mutations(&self) -> u64 {
-        self.mutations.load(Ordering::Relaxed)
-    }
-
-    /// Commits to the disk since the start.
-    #[must_use]
-    pub fn flushes(&self) -> u64 {
-        self.flushes.load(Ordering::Relaxed)
-    }
-
-    /// The size of the store's file in bytes.
-    #[must_use]
-    pub fn store_bytes(&self) -> u64 {
-        self.store_bytes.load(Ordering::Relaxed)
-    }
-}
 
 /// A mutation on its way, without its type.
 type Apply = Box<dyn FnOnce(&mut Draft) -> Outcome + Send>;

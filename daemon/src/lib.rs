@@ -16,6 +16,10 @@
 //! vault, commits their changes to the [`store::Store`] with one flush, publishes the copy, and then
 //! lets [`events`] and replies go.
 //!
+//! What is secret in the vault is [`seal::Sealed`], on the disk and in memory; it is opened where a call needs
+//! it, and only while the vault is unlocked. The key that this depends on comes from a
+//! [`key_source::Source`], and the store overwrites the key of each record that is removed before the reply.
+//!
 //! # Invariants
 //!
 //! - A reply to a mutation means that it is on the disk. What cannot be written is never seen.
@@ -24,6 +28,7 @@
 //! - An exclusive lock on the data directory is held before anything in it, or the socket, is
 //!   touched.
 //! - No private key leaves the daemon, and nothing of a request but its method is logged.
+//! - When the reply to a removal goes out, nobody can open what was removed any more.
 
 pub mod actor;
 pub mod clock;

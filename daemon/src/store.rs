@@ -39,30 +39,31 @@
 
 mod current;
 mod database;
+mod error;
 mod format;
 mod header;
 mod keys;
+mod lock;
 pub mod record;
 mod rekey;
 mod rewrite;
 mod untouched;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use keyfob_proto::{Code, Fault, KeySource};
-
 use self::current::Current;
 use self::database::Database;
+use self::error::io_error;
 use self::header::Header;
 use self::keys::{Contents, Keys};
 use self::untouched::Untouched;
-use crate::key_source::Source;
 use crate::seal::{Key, Scope, Supply};
 use crate::vault::{Change, Scopes, Vault};
 
+pub use self::error::StoreError;
+pub(crate) use self::lock::not_its_key;
 pub use self::record::MAX_RECORD_BYTES;
 pub use self::rekey::{RekeyError, RekeyProgress};
 pub use self::rewrite::{Rewrite, Rewritten, Superseded};
@@ -91,51 +92,6 @@ pub struct Store {
     generations: [keys::Secret; 2],
     /// The scope that begins with the next clear-all.
     next: Arc<Scope>,
-}
-
-/// Why the store cannot be opened, or cannot be written to any more.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file or directory.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// sled failed: the disk, or what is on it.
-    #[error("the store failed: {0}")]
-    Engine(#[from] sled::Error),
-    /// The store was written by a later release.
-    #[error("the store in {} has format {found}, and this release knows format {known}: use a newer keyfobd", path.display())]
-    Future {
-        /// The store's directory.
-        path: PathBuf,
-        /// The format it has.
-        found: u32,
-        /// The format that this release writes.
-        known: u32,
-    },
-    /// What is in the store makes no sense. It is not served, and left as it is.
-    #[error(
-        "the store in {} is damaged ({what}) and not served. Restore it from a backup, or move it away to start empty",
-        path.display()
-    )]
-    Damaged {
-        /// The store's directory.
-        path: PathBuf,
-        /// What makes no sense.
-        what: String,
-    },
-}
-
-impl StoreError {
-    fn damaged(path: &Path, what: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), what: what.into() }
-    }
 }
 
 impl Store {
@@ -188,57 +144,6 @@ impl Store {
         let (data_dir, number, next) = (data_dir.to_owned(), current.number, Scope::locked());
         let store = Self { path, number, database, data_dir, keys, header, root: None, scopes, generations, next };
         Ok((store, vault))
-    }
-
-    /// Where the key comes from that the root key is wrapped under.
-    #[must_use]
-    pub fn key_source(&self) -> &Source {
-        &self.header.source
-    }
-
-    /// Whether the root key is not in memory.
-    #[must_use]
-    pub fn is_locked(&self) -> bool {
-        self.root.is_none()
-    }
-
-    /// Unwraps the root key, so that the vault's records can be opened. Answers whether this is the key that it was
-    /// wrapped under.
-    pub fn unlock(&mut self, key: &Key) -> bool {
-        let Some(root) = self.header.unwrap(key) else { return false };
-        self.root = Some(root);
-        self.unlock_scopes();
-        true
-    }
-
-    /// Unlocks the vault if its key is to be had without anybody's help; one whose key comes from a passphrase stays
-    /// locked.
-    ///
-    /// # Errors
-    ///
-    /// `KEY_UNAVAILABLE`. It stays locked.
-    pub fn unlock_by_itself(&mut self) -> Result<(), Fault> {
-        let source = self.header.source.clone();
-        if source.kind() == KeySource::Passphrase {
-            return Ok(());
-        }
-        if self.unlock(&source.key(None, &self.data_dir)?) { Ok(()) } else { Err(not_its_key()) }
-    }
-
-    fn unlock_scopes(&self) {
-        let Some(root) = &self.root else { return };
-        let generation = self.database.generation();
-        self.scopes.unused.unlock(root, UNUSED, &[]);
-        self.scopes.in_use.unlock(root, GENERATION, &*self.generations[next(generation + 1)]);
-        self.next.unlock(root, GENERATION, &*self.generations[next(generation)]);
-    }
-
-    /// Lets go of the root key and all that came from it. No record can be opened afterwards.
-    pub fn lock(&mut self) {
-        self.root = None;
-        for scope in [&self.scopes.unused, &self.scopes.in_use, &self.next] {
-            scope.lock();
-        }
     }
 
     /// A supply with nothing at hand.
@@ -354,15 +259,6 @@ impl Drop for Store {
     }
 }
 
-/// The fault of a key that was found and does not unwrap the root key.
-pub(crate) fn not_its_key() -> Fault {
-    Fault::new(Code::KeyUnavailable, "the key that was found is not that of the vault: restore the right one")
-}
-
-/// What scope keys are derived for.
-const UNUSED: &[u8] = b"keyfob 1 unused key pairs";
-const GENERATION: &[u8] = b"keyfob 1 generation";
-
 /// Where the secret of the generation after this one is kept, of two.
 fn next(generation: u64) -> usize {
     usize::from(generation.is_multiple_of(2))
@@ -382,11 +278,6 @@ fn read_vault(
     };
     let stored = database.read_all(directory, scopes, &mut take)?;
     Vault::restore(stored).map_err(|error| StoreError::damaged(directory, error.to_string()))
-}
-
-/// Completes a [`StoreError::Io`].
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    move |source| StoreError::Io { action, path: path.to_owned(), source }
 }
 
 #[cfg(test)]

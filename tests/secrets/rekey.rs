@@ -131,3 +131,37 @@ fn fill(client: &mut RawClient, sessions: usize) {
     });
     client.pipeline(stores.collect::<Vec<_>>());
 }
+
+#[test]
+fn a_credential_of_systemd_opens_the_vault_and_without_it_the_vault_is_locked() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = |credential: Option<&[u8]>| {
+        let credentials = dir.path().join("credentials");
+        fs::create_dir_all(&credentials).unwrap();
+        fs::write(credentials.join("keyfob"), credential.unwrap_or_default()).unwrap();
+        let mut command = DaemonProcess::command(dir.path());
+        command.env("CREDENTIALS_DIRECTORY", credentials);
+        DaemonProcess::spawn(command, dir.path()).unwrap()
+    };
+    let daemon = start(Some(b"too short"));
+    let mut client = daemon.connect();
+    fill(&mut client, 2);
+    let fault = client.fault("rekey", json!({ "keySource": "credential" }));
+    assert_eq!(fault["data"]["code"], "KEY_UNAVAILABLE");
+    assert!(fault["message"].as_str().unwrap().contains("too short"), "{fault}");
+    daemon.kill();
+
+    let secret: &[u8] = b"a secret of more than thirty-two bytes";
+    let daemon = start(Some(secret));
+    daemon.connect().call("rekey", json!({ "keySource": "credential" }));
+    assert!(key_files(&dir.path().join("data")).is_empty());
+    daemon.kill();
+    let daemon = start(Some(secret));
+    daemon.connect().call("stamp", json!({ "payload": "", "sessionKey": "1" }));
+    daemon.kill();
+    let daemon = start(Some(b"another secret of more than thirty-two bytes"));
+    let mut client = daemon.connect();
+    assert_eq!(client.code("stamp", json!({ "payload": "", "sessionKey": "1" })), "VAULT_LOCKED");
+    assert_eq!(client.code("unlock", json!({})), "KEY_UNAVAILABLE");
+    client.call("clearSession", json!({ "sessionKey": "1" }));
+}

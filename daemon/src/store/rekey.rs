@@ -10,7 +10,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::current::Current;
 use super::header::Header;
 use super::keys::{Keys, overwrite_and_remove};
-use super::{GENERATION, Store, StoreError, UNUSED, io_error, read_vault};
+use super::lock::{GENERATION, UNUSED};
+use super::{Store, StoreError, io_error, next, read_vault};
 use crate::key_source::Source;
 use crate::seal::{Key, Locked, random};
 use crate::vault::{Scopes, Vault};
@@ -74,7 +75,7 @@ impl Store {
         let (scopes, generations) = (Scopes::locked(), [random(), random()]);
         let generation = self.database.generation();
         scopes.unused.unlock(&root, UNUSED, &[]);
-        scopes.in_use.unlock(&root, GENERATION, &*generations[super::next(generation + 1)]);
+        scopes.in_use.unlock(&root, GENERATION, &*generations[next(generation + 1)]);
         progress.total.store(vault.record_count() as u64, Ordering::Relaxed);
         let mut slots = Vec::with_capacity(vault.record_count());
         for (sealed, is_unused) in vault.sealed() {

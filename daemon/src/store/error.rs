@@ -1,0 +1,54 @@
+//! [`StoreError`]: what can be wrong with the disk, or with what is on it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the store cannot be opened, or cannot be written to any more.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// sled failed: the disk, or what is on it.
+    #[error("the store failed: {0}")]
+    Engine(#[from] sled::Error),
+    /// The store was written by a later release.
+    #[error("the store in {} has format {found}, and this release knows format {known}: use a newer keyfobd", path.display())]
+    Future {
+        /// The store's directory.
+        path: PathBuf,
+        /// The format it has.
+        found: u32,
+        /// The format that this release writes.
+        known: u32,
+    },
+    /// What is in the store makes no sense. It is not served, and left as it is.
+    #[error(
+        "the store in {} is damaged ({what}) and not served. Restore it from a backup, or move it away to start empty",
+        path.display()
+    )]
+    Damaged {
+        /// The store's directory.
+        path: PathBuf,
+        /// What makes no sense.
+        what: String,
+    },
+}
+
+impl StoreError {
+    pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.into() }
+    }
+}
+
+/// Completes a [`StoreError::Io`].
+pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |source| StoreError::Io { action, path: path.to_owned(), source }
+}
