@@ -51,7 +51,7 @@ pub struct Flags {
 
     /// Lock the vault when its keys were not used for so many seconds: no token read, nothing stored, no
     /// signature. The time that the machine sleeps counts
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", env = "KEYFOB_LOCK_AFTER", value_parser = clap::value_parser!(u64).range(1..))]
     pub lock_after: Option<u64>,
 
     /// How much to log: error, warn, info (each mutation), debug (each request), or off

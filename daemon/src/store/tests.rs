@@ -1,6 +1,6 @@
 //! The store alone: what was committed is there, and damage is refused.
 
-use keyfob_proto::{ClearAllSessions, DeleteApiKeyPair, GetAllSessions, ListApiKeyPairs, Secret};
+use keyfob_proto::{ClearAllSessions, Code, DeleteApiKeyPair, GetAllSessions, GetSession, ListApiKeyPairs, Secret};
 
 use std::fs;
 
@@ -282,6 +282,7 @@ fn a_store_that_lost_a_part_is_damaged_and_not_taken_for_a_new_one() {
     let dir = disk.dir;
     drop(disk.open);
     let files = [("format", None), ("format", Some("")), ("format", Some("one")), ("sled.1/db", None)];
+    let files = files.into_iter().chain([None, Some(""), Some("keyfob 1")].map(|left| ("keys", left)));
     let files = files.into_iter().chain([None, Some(""), Some("1 0"), Some("2 0\n")].map(|left| ("current", left)));
     for (file, left) in files {
         let path = dir.path().join("store").join(file);
@@ -294,6 +295,62 @@ fn a_store_that_lost_a_part_is_damaged_and_not_taken_for_a_new_one() {
         fs::write(&path, whole).unwrap();
     }
     assert!(Store::open(dir.path()).is_ok());
+}
+
+#[test]
+fn a_file_of_keys_that_was_cut_off_or_altered_is_damage() {
+    let mut disk = Disk::new();
+    let login = session(&pair(), 0, "s");
+    disk.store_many(1000, &login);
+    let before = contents(&disk.open.take().unwrap().vault);
+    let path = disk.dir.path().join("store/keys");
+    let whole = fs::read(&path).unwrap();
+    let altered = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    for bad in [&whole[..8000], &whole[..8192 + 64 * 500], &whole[..8192 + 64 * 500 + 7], &altered(0), &altered(30)] {
+        fs::write(&path, bad).unwrap();
+        let error = Store::open(disk.dir.path()).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        assert!(fs::read(&path).unwrap() == bad, "left as it was");
+    }
+    // A record whose key was altered is found out when it is opened, and the others are well.
+    fs::write(&path, altered(8192 + 64 * 700)).unwrap();
+    let open = Open::new(disk.dir.path()).unwrap();
+    let get = |n: usize| GetSession { session_key: Some(n.to_string().parse().unwrap()) };
+    let broken: Vec<_> = (0..1000).filter_map(|n| open.vault.get_session(&get(n), NOW).err()).collect();
+    assert_eq!(broken.len(), 1);
+    assert_eq!(broken[0].data.code, Code::InternalError);
+    assert!(broken[0].message.contains("damaged") && broken[0].data.session_key.is_some(), "{}", broken[0].message);
+    drop(open);
+    fs::write(&path, whole).unwrap();
+    assert_eq!(contents(&Open::new(disk.dir.path()).unwrap().vault), before);
+}
+
+#[test]
+fn no_two_records_share_a_key_and_a_start_overwrites_what_none_has() {
+    let mut disk = Disk::new();
+    let login = session(&pair(), 0, "s");
+    disk.store_many(600, &login);
+    disk.apply(NewKeyPair::generate(NOW).unwrap());
+    disk.apply(ClearAllSessions {});
+    disk.store_many(200, &login);
+    disk.reopen();
+    let slots: Vec<u32> = disk.vault().sealed().map(|(sealed, _)| sealed.slot()).collect();
+    let distinct: std::collections::HashSet<_> = slots.iter().collect();
+    assert_eq!((slots.len(), distinct.len()), (201, 201));
+
+    let path = disk.dir.path().join("store/keys");
+    let slot = |bytes: &[u8], number: usize| bytes[8192 + 64 * number..][..64].to_vec();
+    let before = fs::read(&path).unwrap();
+    disk.reopen();
+    let after = fs::read(&path).unwrap();
+    for number in 0..(after.len() - 8192) / 64 {
+        let is_used = slots.contains(&u32::try_from(number).unwrap());
+        assert_eq!(slot(&before, number) == slot(&after, number), is_used, "slot {number}");
+    }
 }
 
 #[test]
