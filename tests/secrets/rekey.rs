@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fastrand::Rng;
 use keyfob_tests::attacker::{Keys, Loot};
@@ -121,6 +122,33 @@ fn a_daemon_killed_while_it_rekeys_has_the_old_key_or_the_new_one() {
         }
         assert!(!dir.path().join("data/store/keys.new").exists());
     }
+}
+
+#[test]
+fn whoever_reads_and_signs_meanwhile_notices_nothing() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    fill(&mut client, 200);
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for method in ["getSession", "stamp"] {
+            let (mut other, is_done) = (daemon.connect(), &is_done);
+            scope.spawn(move || {
+                let mut params = json!({ "sessionKey": "7" });
+                if method == "stamp" {
+                    params["payload"] = json!("");
+                }
+                while !is_done.load(Ordering::Relaxed) {
+                    let answer = other.exchange(method, params.clone());
+                    assert!(answer["result"].is_object(), "{answer}");
+                }
+            });
+        }
+        for _ in 0..20 {
+            assert_eq!(client.call("rekey", json!({ "keySource": "keyFile" }))["records"], 400);
+        }
+        is_done.store(true, Ordering::Relaxed);
+    });
 }
 
 fn fill(client: &mut RawClient, sessions: usize) {

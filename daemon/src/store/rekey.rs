@@ -95,9 +95,8 @@ impl Store {
         Ok(vault)
     }
 
-    /// Reads the file and the vault again.
+    /// Reads the file and the vault again. Whoever still reads the old one can go on with it.
     fn reload(&mut self) -> Result<Vault, StoreError> {
-        self.lock();
         let (mut keys, header, generations, contents) = Keys::open(self.keys.path())?;
         let scopes = Scopes::locked();
         let directory = Current::directory(&self.path, self.number);
