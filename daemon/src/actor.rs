@@ -281,16 +281,21 @@ impl Actor {
 
     /// Shows everybody the new vault and says what happened.
     fn publish(&mut self, draft: Draft) {
-        let Finished { vault, announcements, supply } = draft.finish();
+        let Finished { vault, announcements, supply, released } = draft.finish();
         self.supply = supply;
         let sessions = vault.session_count();
         self.replace(vault, sessions + GROUP);
+        for pair in released {
+            pair.forget();
+        }
         self.published.events.publish(announcements);
     }
 
     /// Shows everybody another vault. The old one is dropped at once unless it has more sessions than this.
     fn replace(&self, vault: Vault, few: usize) {
+        let scopes = vault.scopes().clone();
         let old = self.vault.send_replace(Arc::new(vault));
+        old.retire(&scopes);
         if old.session_count() > few {
             tokio::spawn(drop_in_steps(old));
         }

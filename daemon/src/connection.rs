@@ -178,14 +178,17 @@ impl Connection {
     }
 
     /// Waits for whatever comes, in no order, so that none keeps the others waiting. Dropping any of
-    /// these futures loses nothing.
+    /// these futures loses nothing but a place in the queue of those with long lines.
     async fn wake(&mut self) -> Wake {
         let may_read = self.may_take_more();
-        let deadline = self.mid_line_since.map(|since| since + LINE_TIMEOUT);
+        let waits_for_place = self.lines.unfinished_bytes() > SHORT_BYTES && self.long_line.is_none();
+        let deadline = self.mid_line_since.filter(|_| !waits_for_place).map(|since| since + LINE_TIMEOUT);
         let (mut stream, places) = (&self.stream, &self.service.long_lines);
         let read = async {
-            if self.lines.unfinished_bytes() > SHORT_BYTES && self.long_line.is_none() {
+            if waits_for_place {
                 self.long_line = Arc::clone(places).acquire_owned().await.ok();
+                // The wait was not the client's.
+                self.mid_line_since = Some(Instant::now());
             }
             stream.read_buf(self.lines.space()).await
         };

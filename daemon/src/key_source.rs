@@ -136,6 +136,17 @@ impl Source {
         }
     }
 
+    /// Whether a key file's name is one that was made here: `key-` and eight hex characters.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Self::KeyFile { name } => {
+                name.strip_prefix("key-").is_some_and(|id| id.len() == 8 && HEXLOWER.decode(id.as_bytes()).is_ok())
+            }
+            Self::Passphrase { .. } | Self::Keyring { .. } | Self::Credential => true,
+        }
+    }
+
     /// What a client calls it.
     #[must_use]
     pub fn kind(&self) -> KeySource {

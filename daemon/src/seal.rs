@@ -16,8 +16,8 @@
 //!
 //! # Invariants
 //!
-//! - A slot's bytes seal one record, once. The key is therefore a new one for each record, and no nonce is
-//!   ever used twice under it.
+//! - A slot's bytes seal one record of a scope, once. (A clear-all frees slots as they are, for records of other
+//!   scopes.) The key is therefore a new one for each record, and no nonce is ever used twice under it.
 //! - Nothing here holds what a record says in the clear. A locked vault holds no scope's key, so nothing
 //!   in it can be opened, and opening and locking exclude each other.
 
@@ -64,6 +64,15 @@ impl Scope {
     pub fn unlock(&self, root: &Key, name: &[u8], secret: &[u8]) {
         let key = prf(root, &[name, secret]);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    /// Whether it has its key.
+    ///
+    /// # Errors
+    ///
+    /// [`Locked`].
+    pub fn check(&self) -> Result<(), Locked> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(drop).ok_or(Locked)
     }
 
     /// Takes its key away. Waits for whoever is just opening a record.

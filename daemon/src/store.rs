@@ -88,7 +88,9 @@ pub struct Store {
     root: Option<Key>,
     /// What the vault's records are sealed in.
     scopes: Scopes,
-    /// The generations' secrets, the current one's at its number modulo 2.
+    /// The number of clear-alls before what the scopes are for.
+    generation: u64,
+    /// The secrets of this generation and the next, each at its number modulo 2.
     generations: [keys::Secret; 2],
     /// The scope that begins with the next clear-all.
     next: Arc<Scope>,
@@ -108,7 +110,6 @@ impl Store {
             return Err(StoreError::damaged(&directory, "its file `db` is missing"));
         }
         current.remove_others(&path)?;
-        rekey::remove_unfinished(&path)?;
         let untouched = Untouched::copy(&directory)?;
         match Self::read(data_dir, path, current, is_new) {
             Ok(opened) => {
@@ -134,15 +135,18 @@ impl Store {
         let scopes = Scopes::locked();
         let vault = read_vault(&database, &directory, scopes.clone(), &mut keys, &contents)?;
         Current { commits, ..current }.write(&path)?;
+        // Only now: whichever of the two files is in force, it is so on the disk, and it is sound.
+        rekey::remove_unfinished(&path)?;
         let generation = database.generation();
         if !is_new {
-            generations[next(generation)] = keys.sweep(generation)?;
+            generations[place(generation + 1)] = keys.sweep(generation)?;
         }
         if let Some(before) = &header.before {
             before.remove(data_dir);
         }
         let (data_dir, number, next) = (data_dir.to_owned(), current.number, Scope::locked());
-        let store = Self { path, number, database, data_dir, keys, header, root: None, scopes, generations, next };
+        let store =
+            Self { path, number, database, data_dir, keys, header, root: None, scopes, generation, generations, next };
         Ok((store, vault))
     }
 
@@ -191,7 +195,8 @@ impl Store {
         }
         let secret = self.keys.erase(erased, cleared.map(|_| before), supply)?;
         if let Some(secret) = secret {
-            self.generations[next(before + 1)] = secret;
+            self.generations[place(before)] = secret;
+            self.generation += 1;
             self.scopes.in_use = std::mem::replace(&mut self.next, Scope::locked());
             supply.next = Some(Arc::clone(&self.next));
             self.unlock_scopes();
@@ -259,9 +264,9 @@ impl Drop for Store {
     }
 }
 
-/// Where the secret of the generation after this one is kept, of two.
-fn next(generation: u64) -> usize {
-    usize::from(generation.is_multiple_of(2))
+/// Where the secret of a generation is kept, of two.
+fn place(generation: u64) -> usize {
+    usize::from(!generation.is_multiple_of(2))
 }
 
 /// The vault that a database holds, sealed with what is in these slots.

@@ -205,9 +205,37 @@ impl Vault {
         sessions.chain(in_use).chain(self.unused.values().map(|pair| (pair.sealed(), true)))
     }
 
+    /// Whether there is neither a session nor a key pair.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.record_count() == 0
+    }
+
     /// How many sessions and key pairs there are.
     pub(crate) fn record_count(&self) -> usize {
         self.sessions.size() + self.in_use.size() + self.unused.size()
+    }
+
+    /// Takes away what only this vault opens its records with, now that `successor` is in its place. Whoever still reads it
+    /// has to read again.
+    pub(crate) fn retire(&self, successor: &Scopes) {
+        let Scopes { unused, in_use } = &self.scopes;
+        for (old, new) in [(unused, &successor.unused), (in_use, &successor.in_use)] {
+            if !Arc::ptr_eq(old, new) {
+                old.lock();
+            }
+        }
+        if !Arc::ptr_eq(in_use, &successor.in_use) {
+            self.in_use.values().for_each(|pair| pair.forget());
+        }
+        if !Arc::ptr_eq(unused, &successor.unused) {
+            self.unused.values().for_each(|pair| pair.forget());
+        }
+    }
+
+    /// What its parts are sealed in.
+    pub(crate) fn scopes(&self) -> &Scopes {
+        &self.scopes
     }
 
     /// Lets go of every key that a signature left in memory, after the vault was locked.

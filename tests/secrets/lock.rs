@@ -173,3 +173,17 @@ fn an_idle_vault_locks_itself_and_use_keeps_it_open() {
     assert_eq!(event["params"]["type"], "vaultUnlocked");
     assert!(event["params"]["by"]["uid"].is_u64());
 }
+
+#[test]
+fn a_clock_that_was_put_back_does_not_keep_an_idle_vault_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = TestDaemon::start_locking(dir, Some(Duration::from_secs(100)));
+    let mut client = daemon.connect();
+    daemon.log_in(&mut client, "work", 10_000_000);
+    daemon.clock.advance(Duration::from_secs(1_000_000));
+    client.call("unlock", json!({}));
+    daemon.clock.set(keyfobd::clock::Timestamp::from_secs(keyfob_tests::START));
+    client.call("stamp", json!({ "payload": "" }));
+    daemon.clock.advance(Duration::from_secs(100));
+    while !is_locked(&mut client) {}
+}

@@ -91,13 +91,19 @@ fn what_was_cleared_and_what_is_locked_is_not_in_memory() {
     let daemon = DaemonProcess::start(dir.path());
     let mut client = daemon.connect();
     let cleared = Login::new(&mut client, "cleared");
-    let locked = Login::new(&mut client, "locked");
     assert!(find(&memory(&daemon), cleared.name.as_bytes()), "the look is a good one");
 
     client.call("clearSession", json!({ "sessionKey": "cleared" }));
     settle(&mut client);
     let seen = memory(&daemon);
     assert_eq!(cleared.found(&seen).collect::<Vec<_>>(), Vec::<&str>::new(), "cleared");
+
+    let all = Login::new(&mut client, "all");
+    client.call("clearAllSessions", json!({}));
+    let locked = Login::new(&mut client, "locked");
+    settle(&mut client);
+    let seen = memory(&daemon);
+    assert_eq!(all.found(&seen).collect::<Vec<_>>(), Vec::<&str>::new(), "all cleared");
 
     client.call("lock", json!({}));
     settle(&mut client);

@@ -99,6 +99,62 @@ fn rekeying_is_refused_where_it_makes_no_sense_and_changes_nothing() {
 }
 
 #[test]
+fn a_vault_whose_passphrase_is_lost_can_be_emptied_and_rekeyed() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    daemon.log_in(&mut client, "work", 10_000);
+    client.call("createApiKeyPair", json!({}));
+    client.call("rekey", json!({ "keySource": "passphrase", "passphrase": PASSPHRASE }));
+    client.call("lock", json!({}));
+    client.call("clearAllSessions", json!({}));
+    assert_eq!(client.code("rekey", json!({ "keySource": "keyFile" })), "VAULT_LOCKED", "a key pair is there");
+    client.call("clearUnusedKeyPairs", json!({ "minAgeSeconds": 0 }));
+    client.call("rekey", json!({ "keySource": "keyFile" }));
+    assert_eq!(client.call("status", json!({}))["lock"], json!({ "locked": false, "keySource": "keyFile" }));
+    daemon.log_in(&mut client, "new", 10_000);
+    daemon.restart().connect().call("stamp", json!({ "payload": "" }));
+}
+
+#[test]
+fn a_locked_vault_that_refuses_takes_no_room() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    let key = daemon.log_in(&mut client, "work", 10_000);
+    client.call("lock", json!({}));
+    let length = || fs::metadata(daemon.data_dir().join("store/keys")).unwrap().len();
+    let store = json!({ "sessionToken": login::token(&key, 2_000_000_000) });
+    let mut refuse = || {
+        for answer in client.pipeline((0..2000).map(|_| ("storeSession", store.clone()))) {
+            assert_eq!(answer["error"]["data"]["code"], "VAULT_LOCKED");
+        }
+        assert_eq!(client.pipeline((0..2000).map(|_| ("createApiKeyPair", json!({})))).len(), 2000);
+        length()
+    };
+    // As much as one group may want is made ready, whether or not it is used; 1,024 slots of 64 bytes.
+    for _ in 0..5 {
+        assert!(refuse() <= 8192 + 1024 * 64 + 256 * 64);
+    }
+}
+
+#[test]
+fn a_rekeying_that_fails_changes_nothing_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = DaemonProcess::start(dir.path());
+    let mut client = daemon.connect();
+    fill(&mut client, 20);
+    let data_dir = dir.path().join("data");
+    let before = key_files(&data_dir);
+    // In the way of the new file.
+    fs::create_dir(data_dir.join("store/keys.new")).unwrap();
+    assert_eq!(client.code("rekey", json!({ "keySource": "keyFile" })), "STORAGE_ERROR");
+    assert_eq!(key_files(&data_dir), before);
+    fs::remove_dir(data_dir.join("store/keys.new")).unwrap();
+    client.call("stamp", json!({ "payload": "", "sessionKey": "1" }));
+    daemon.kill();
+    DaemonProcess::start(dir.path()).connect().call("stamp", json!({ "payload": "", "sessionKey": "1" }));
+}
+
+#[test]
 fn a_daemon_killed_while_it_rekeys_has_the_old_key_or_the_new_one() {
     let mut rng = Rng::new();
     let dir = tempfile::tempdir().unwrap();

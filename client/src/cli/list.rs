@@ -27,7 +27,7 @@ impl List {
             page = client.list_sessions(ListSessions { after: page.next, limit: None })?;
             sessions.append(&mut page.sessions);
         }
-        let mut revealed = if self.reveal { reveal(&mut client)? } else { HashMap::new() };
+        let mut revealed = if self.reveal && session.output.json { reveal(&mut client)? } else { HashMap::new() };
         let entries: Vec<_> = sessions
             .iter()
             .map(|entry| {

@@ -43,13 +43,14 @@ impl Handle {
         self.act(move |actor| actor.unlock(&key, by)).await
     }
 
-    /// Gives the vault a new root key, wrapped under this key from this source. Answers how many records there are.
+    /// Gives the vault a new root key, wrapped under this key from this source, which is removed again where that
+    /// fails. Answers how many records there are.
     ///
     /// # Errors
     ///
     /// `VAULT_LOCKED`, `STORAGE_ERROR`, `SHUTTING_DOWN`.
-    pub async fn rekey(&self, source: Source, key: Key) -> Result<u64, Fault> {
-        self.act(move |actor| actor.rekey(source, &key)).await
+    pub async fn rekey(&self, source: Source, key: Key, by: By) -> Result<u64, Fault> {
+        self.act(move |actor| actor.rekey(&source, &key, Some(by))).await
     }
 
     async fn act<T: Send + 'static>(
@@ -94,10 +95,12 @@ impl Actor {
         self.published.events.publish(vec![Announcement { kind, by }]);
     }
 
-    fn rekey(&mut self, source: Source, key: &Key) -> Result<u64, Fault> {
+    fn rekey(&mut self, source: &Source, key: &Key, by: Option<By>) -> Result<u64, Fault> {
         if self.published.has_failed() {
+            self.store.discard(source);
             return Err(storage_failed("the disk failed earlier, so nothing was tried"));
         }
+        let was_locked = self.store.is_locked();
         let progress = self.published.rekeying.clone();
         let vault = self.vault.borrow().clone();
         let rekeyed = tokio::task::block_in_place(|| self.store.rekey(&vault, source, key, &progress));
@@ -107,7 +110,11 @@ impl Actor {
                 rekeyed.continues(&vault);
                 self.supply = self.store.supply();
                 self.replace(rekeyed, GROUP);
-                self.lock.send_replace(Lock::of(&self.store));
+                if was_locked {
+                    self.show_lock(EventKind::VaultUnlocked, by);
+                } else {
+                    self.lock.send_replace(Lock::of(&self.store));
+                }
                 Ok(vault.record_count() as u64)
             }
             Err(RekeyError::Locked(locked)) => Err(locked.into()),

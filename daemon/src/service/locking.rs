@@ -17,6 +17,9 @@ use crate::seal::Locked;
 /// The longest wait after wrong passphrases, in seconds.
 const MAX_DELAY_SECONDS: u64 = 300;
 
+/// How often it is looked whether the clock was put back.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
 /// Wrong passphrases since the last good one. Whoever holds it is the only one to try.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
@@ -53,6 +56,10 @@ impl Idle {
         Self { lock_after, last_use: AtomicU64::new(now.secs()) }
     }
 
+    fn last_use(&self) -> Timestamp {
+        Timestamp::from_secs(self.last_use.load(Ordering::Relaxed))
+    }
+
     pub(super) fn used(&self, now: Timestamp) {
         self.last_use.store(now.secs(), Ordering::Relaxed);
     }
@@ -63,9 +70,14 @@ impl Service {
     pub async fn lock_when_idle(&self) {
         let Some(lock_after) = self.idle.lock_after else { return std::future::pending().await };
         loop {
-            let last_use = Timestamp::from_secs(self.idle.last_use.load(Ordering::Relaxed));
-            self.clock.reached(last_use.after(lock_after)).await;
-            if self.idle.last_use.load(Ordering::Relaxed) == last_use.secs() {
+            // A clock that was put back must not leave the vault open for longer.
+            let (now, last_use) = (self.clock.now(), self.idle.last_use());
+            if last_use > now {
+                self.idle.used(now);
+                continue;
+            }
+            let due = self.clock.reached(last_use.after(lock_after));
+            if tokio::time::timeout(LOOK_EVERY, due).await.is_ok() && self.idle.last_use() == last_use {
                 if self.actor.lock(None).await.is_err() {
                     return std::future::pending().await;
                 }
@@ -93,14 +105,15 @@ impl Service {
             return Err(Fault::new(Code::UnlockDelayed, message).retry_after(seconds));
         }
         if let Some(passphrase) = &call.passphrase {
-            check_length(passphrase, 0, Unlock::METHOD)?;
+            check_length(passphrase, 1, Unlock::METHOD)?;
         }
         let key = self.key(move |data_dir| lock.source.key(call.passphrase.as_ref(), &data_dir)).await?;
+        // Before, or it might be found idle at once.
+        self.idle.used(self.clock.now());
         let unlocked = self.actor.unlock(key, Some(by)).await;
         match &unlocked {
             Ok(_) => {
                 *attempts = Attempts::default();
-                self.idle.used(self.clock.now());
                 tracing::info!(method = Unlock::METHOD, "the vault is unlocked");
             }
             Err(fault) if fault.data.code == Code::WrongPassphrase => {
@@ -130,15 +143,13 @@ impl Service {
         }
         // Nobody unlocks, or rekeys, meanwhile.
         let _attempts = self.unlocking.lock().await;
-        if self.published.lock().locked {
+        // One with nothing in it can have another key without the old one, which may be lost.
+        if self.published.lock().locked && !self.published.vault().is_empty() {
             return Err(Locked.into());
         }
         let (source, key) = self.key(move |data_dir| Source::new(key_source, passphrase.as_ref(), &data_dir)).await?;
-        let rekeyed = self.actor.rekey(source.clone(), key).await;
-        if rekeyed.is_err() && self.published.lock().source != source && !self.published.has_failed() {
-            source.remove(&self.paths.data_dir);
-        }
-        let records = rekeyed?;
+        let records = self.actor.rekey(source, key, by).await?;
+        self.idle.used(self.clock.now());
         tracing::info!(method = Rekey::METHOD, records, "the vault has a new key");
         Ok(VaultRekeyed { key_source, records })
     }
@@ -167,7 +178,8 @@ impl Service {
 fn check_length(passphrase: &Secret, min_chars: usize, method: &'static str) -> Result<(), Fault> {
     let text = passphrase.expose();
     if text.len() > MAX_PASSPHRASE_BYTES || text.chars().count() < min_chars {
-        let message = format!("a passphrase has at least {MIN_PASSPHRASE_CHARS} characters and at most 1 KiB");
+        let message =
+            format!("a passphrase has at least {min_chars} characters and at most {MAX_PASSPHRASE_BYTES} bytes");
         return Err(wrong_passphrase_param(method, &message));
     }
     Ok(())

@@ -56,6 +56,8 @@ fn create(data_dir: &Path, store: &Path) -> Result<(), StoreError> {
     fs::write(&format, format!("{FORMAT}\n")).map_err(io_error("write", &format))?;
     sync(&format)?;
     sync(&unfinished)?;
+    // The key file has to be there when the store is.
+    sync(data_dir)?;
     fs::rename(&unfinished, store).map_err(io_error("rename", &unfinished))?;
     sync(data_dir)?;
     // The data directory itself may be new too. Where its parent is not ours to open, it is not.

@@ -57,6 +57,11 @@ impl Header {
         Some(root)
     }
 
+    /// Whether its key files are in the data directory, so that removing one removes nothing else.
+    fn names_its_own_files(&self) -> bool {
+        self.source.is_plain() && self.before.as_ref().is_none_or(Source::is_plain)
+    }
+
     /// The bytes of a file's first page.
     pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut page = [0; HEADER_BYTES];
@@ -80,7 +85,7 @@ impl Header {
             return None;
         }
         match postcard::take_from_bytes(body) {
-            Ok((header, [])) => Some(header),
+            Ok((header, [])) => Some(header).filter(Self::names_its_own_files),
             _ => None,
         }
     }
@@ -117,10 +122,21 @@ mod tests {
     }
 
     #[test]
+    fn a_key_file_elsewhere_is_none_of_its_own() {
+        for (name, is_own) in
+            [("key-0123abcd", true), ("../key-0123abcd", false), ("/etc/passwd", false), ("key-", false)]
+        {
+            let before = Some(Source::KeyFile { name: name.to_owned() });
+            let page = Header::wrap(&random(), Source::Credential, before, &random()).encode();
+            assert_eq!(Header::decode(&page).is_some(), is_own, "{name}");
+        }
+    }
+
+    #[test]
     fn a_root_key_does_not_unwrap_for_another_source() {
         let (root, key) = (random(), random());
         let mut header = Header::wrap(&root, Source::Credential, None, &key);
-        header.source = Source::KeyFile { name: "key-0".to_owned() };
+        header.source = Source::KeyFile { name: "key-01234567".to_owned() };
         assert!(header.unwrap(&key).is_none());
     }
 }

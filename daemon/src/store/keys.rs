@@ -12,6 +12,7 @@
 //!
 //! - Everything but the header is random bytes, at all times: a slot that no record uses holds the key of
 //!   the next one that will, and is on the disk before that record is.
+//! - A clear-all frees the slots of its generation as they are: without that generation's secret they open nothing.
 //! - What is erased is overwritten with fresh random bytes and synced; the same write makes the slot ready for
 //!   its next record. So a commit takes one sync more if it removes something, and none if it does not.
 //! - A crash between a commit and the erasing leaves keys that no record names. A start overwrites every slot that no
@@ -27,7 +28,7 @@ use bit_set::BitSet;
 use zeroize::Zeroizing;
 
 use super::header::{HEADER_BYTES, Header};
-use super::{StoreError, io_error};
+use super::{StoreError, io_error, place};
 use crate::seal::{SLOT_BYTES, Slot, Supply, fill_random, random};
 
 /// Slots are made, and read, so many at a time at least.
@@ -104,7 +105,7 @@ impl Keys {
         write().map_err(io_error("write", path))
     }
 
-    /// Opens the file. What is not damaged in it shows when records are opened.
+    /// Opens the file. What is damaged in its slots shows when their records are opened.
     pub(super) fn open(path: &Path) -> Result<(Self, Header, [Secret; 2], Contents), StoreError> {
         let damaged = |what| StoreError::damaged(path, what);
         let unreadable = || io_error("read", path);
@@ -113,8 +114,9 @@ impl Keys {
             file => file.map_err(io_error("open", path))?,
         };
         let length = file.metadata().map_err(unreadable())?.len();
-        let bytes = length.checked_sub(SLOTS_AT).filter(|bytes| bytes.is_multiple_of(SLOT_BYTES as u64));
-        let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| damaged("it was cut off"))?;
+        let bytes = length.checked_sub(SLOTS_AT).and_then(|bytes| usize::try_from(bytes).ok());
+        // A disk that was full may have cut off a slot that nobody used yet.
+        let bytes = bytes.ok_or_else(|| damaged("it was cut off"))? / SLOT_BYTES * SLOT_BYTES;
         let mut page = [0; HEADER_BYTES];
         file.read_exact_at(&mut page, 0).map_err(unreadable())?;
         let header = Header::decode(&page).ok_or_else(|| damaged("its header was altered"))?;
@@ -289,5 +291,5 @@ fn offset(slot: usize) -> u64 {
 }
 
 fn generation_at(generation: u64) -> u64 {
-    GENERATIONS_AT + generation % 2 * SLOT_BYTES as u64
+    GENERATIONS_AT + (place(generation) * SLOT_BYTES) as u64
 }

@@ -2,7 +2,7 @@
 
 use keyfob_proto::{Code, Fault, KeySource};
 
-use super::{Store, next};
+use super::{Store, place};
 use crate::key_source::Source;
 use crate::seal::Key;
 
@@ -46,12 +46,16 @@ impl Store {
         if self.unlock(&source.key(None, &self.data_dir)?) { Ok(()) } else { Err(not_its_key()) }
     }
 
+    /// Removes what was made of a source that the vault will not have.
+    pub fn discard(&self, source: &Source) {
+        source.remove(&self.data_dir);
+    }
+
     pub(super) fn unlock_scopes(&self) {
         let Some(root) = &self.root else { return };
-        let generation = self.database.generation();
         self.scopes.unused.unlock(root, UNUSED, &[]);
-        self.scopes.in_use.unlock(root, GENERATION, &*self.generations[next(generation + 1)]);
-        self.next.unlock(root, GENERATION, &*self.generations[next(generation)]);
+        self.scopes.in_use.unlock(root, GENERATION, &*self.generations[place(self.generation)]);
+        self.next.unlock(root, GENERATION, &*self.generations[place(self.generation + 1)]);
     }
 
     /// Lets go of the root key and all that came from it. No record can be opened afterwards.

@@ -11,7 +11,7 @@ use super::current::Current;
 use super::header::Header;
 use super::keys::{Keys, overwrite_and_remove};
 use super::lock::{GENERATION, UNUSED};
-use super::{Store, StoreError, io_error, next, read_vault};
+use super::{Store, StoreError, io_error, place, read_vault};
 use crate::key_source::Source;
 use crate::seal::{Key, Locked, random};
 use crate::vault::{Scopes, Vault};
@@ -59,40 +59,69 @@ pub enum RekeyError {
 
 impl Store {
     /// Gives the vault a new root key, wrapped under `key`, which comes from `source`; and overwrites all that the
-    /// old one is in. Answers the vault as it is then. Blocks on the disk.
+    /// old one is in. Answers the vault as it is then. Blocks on the disk. A vault with nothing in it may be locked.
     ///
     /// # Errors
     ///
-    /// [`RekeyError`].
+    /// [`RekeyError`]. Where nothing has changed, what is left of the new source is removed.
     pub fn rekey(
         &mut self,
         vault: &Vault,
-        source: Source,
+        source: &Source,
         key: &Key,
         progress: &RekeyProgress,
     ) -> Result<Vault, RekeyError> {
-        let root = random();
-        let (scopes, generations) = (Scopes::locked(), [random(), random()]);
-        let generation = self.database.generation();
-        scopes.unused.unlock(&root, UNUSED, &[]);
-        scopes.in_use.unlock(&root, GENERATION, &*generations[next(generation + 1)]);
-        progress.total.store(vault.record_count() as u64, Ordering::Relaxed);
-        let mut slots = Vec::with_capacity(vault.record_count());
-        for (sealed, is_unused) in vault.sealed() {
-            slots.push(sealed.rewrapped(if is_unused { &scopes.unused } else { &scopes.in_use })?);
-            progress.done.fetch_add(1, Ordering::Relaxed);
-        }
-        let header = Header::wrap(&root, source, Some(self.header.source.clone()), key);
+        let header = match self.prepare_rekey(vault, source, key, progress) {
+            Ok(header) => header,
+            Err(error) => {
+                source.remove(&self.data_dir);
+                return Err(error);
+            }
+        };
         let (path, other) = (self.path.join(Keys::FILE), self.path.join(OTHER));
-        Keys::create(&other, &header, &generations, slots.into_iter())
-            .and_then(|()| exchange(&path, &other))
-            .map_err(RekeyError::NotBegun)?;
+        if let Err(error) = exchange(&path, &other) {
+            // The file system may not have said what it did.
+            if Keys::open(&path)?.1 != header {
+                overwrite_and_remove(&other)?;
+                source.remove(&self.data_dir);
+                return Err(RekeyError::NotBegun(error));
+            }
+        }
         File::open(&self.path).and_then(|store| store.sync_all()).map_err(io_error("sync", &self.path))?;
         overwrite_and_remove(&other)?;
         self.header.source.remove(&self.data_dir);
         let vault = self.reload()?;
         self.unlock(key);
         Ok(vault)
+    }
+
+    /// Makes the other file, or leaves none.
+    fn prepare_rekey(
+        &self,
+        vault: &Vault,
+        source: &Source,
+        key: &Key,
+        progress: &RekeyProgress,
+    ) -> Result<Header, RekeyError> {
+        let root = random();
+        let (scopes, generations) = (Scopes::locked(), [random(), random()]);
+        scopes.unused.unlock(&root, UNUSED, &[]);
+        scopes.in_use.unlock(&root, GENERATION, &*generations[place(self.generation)]);
+        progress.total.store(vault.record_count() as u64, Ordering::Relaxed);
+        let mut slots = Vec::with_capacity(vault.record_count());
+        for (sealed, is_unused) in vault.sealed() {
+            slots.push(sealed.rewrapped(if is_unused { &scopes.unused } else { &scopes.in_use })?);
+            progress.done.fetch_add(1, Ordering::Relaxed);
+        }
+        let header = Header::wrap(&root, source.clone(), Some(self.header.source.clone()), key);
+        let other = self.path.join(OTHER);
+        match Keys::create(&other, &header, &generations, slots.into_iter()) {
+            Ok(()) => Ok(header),
+            Err(error) => {
+                overwrite_and_remove(&other)?;
+                Err(RekeyError::NotBegun(error))
+            }
+        }
     }
 
     /// Reads the file and the vault again. Whoever still reads the old one can go on with it.

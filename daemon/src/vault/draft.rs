@@ -54,6 +54,7 @@ pub struct Draft {
     supply: Supply,
     changes: Vec<Change>,
     erased: Vec<u32>,
+    released: Vec<Arc<KeyPair>>,
     announcements: Vec<Announcement>,
 }
 
@@ -66,6 +67,8 @@ pub struct Finished {
     pub announcements: Vec<Announcement>,
     /// What was not used of the supply.
     pub supply: Supply,
+    /// The key pairs that are gone one by one. Somebody may still hold an older vault.
+    pub released: Vec<Arc<KeyPair>>,
 }
 
 impl Draft {
@@ -76,8 +79,8 @@ impl Draft {
     /// [`Draft::SLOTS`] each.
     #[must_use]
     pub fn new(vault: Vault, now: Timestamp, supply: Supply) -> Self {
-        let (changes, erased, announcements) = (Vec::new(), Vec::new(), Vec::new());
-        Self { vault, now, by: None, supply, changes, erased, announcements }
+        let (changes, erased, released, announcements) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { vault, now, by: None, supply, changes, erased, released, announcements }
     }
 
     /// Says on whose behalf the following mutations are.
@@ -112,7 +115,8 @@ impl Draft {
     /// The end of it, when its changes are durable or there are none.
     #[must_use]
     pub fn finish(self) -> Finished {
-        Finished { vault: self.vault, announcements: self.announcements, supply: self.supply }
+        let Self { vault, announcements, supply, released, .. } = self;
+        Finished { vault, announcements, supply, released }
     }
 
     fn erase(&mut self, sealed: &Sealed) {
@@ -140,15 +144,12 @@ impl Draft {
     /// `VAULT_LOCKED`; `INTERNAL_ERROR` when its key pair cannot be opened. Nothing was changed.
     pub(super) fn put_session(&mut self, key: &SessionKey, session: &Session) -> Result<bool, Fault> {
         let in_use = Arc::clone(&self.vault.scopes.in_use);
-        let stored = Arc::new(StoredSession::seal(key, session, &in_use, self.supply.slot()?)?);
+        // Before a slot is taken: what a locked vault refuses leaves nothing behind.
+        in_use.check()?;
         let public_key = session.public_key;
-        let pair = match self.vault.unused.get(&public_key) {
-            Some(unused) => {
-                let resealed = unused.reseal(&in_use, self.supply.slot()?);
-                Some(resealed.map_err(|error| Fault::from(error).on_key_pair(public_key))?)
-            }
-            None => None,
-        };
+        let resealed = self.vault.unused.get(&public_key).map(|unused| unused.reseal(&in_use, &mut self.supply));
+        let pair = resealed.transpose().map_err(|fault| fault.on_key_pair(public_key))?;
+        let stored = Arc::new(StoredSession::seal(key, session, &in_use, self.supply.slot()?)?);
         let replaced = self.vault.remove_session(key);
         self.vault.insert_session(key.clone(), Arc::clone(&stored));
         self.changes.push(Change::PutSession(key.clone(), stored));
@@ -227,6 +228,7 @@ impl Draft {
     pub(super) fn put_key_pair(&mut self, pair: &NewKeyPair) -> Result<(), Fault> {
         let Scopes { unused, in_use } = &self.vault.scopes;
         let scope = if self.vault.is_named(pair.public_key()) { in_use } else { unused };
+        scope.check()?;
         let pair = pair.seal(scope, self.supply.slot()?)?;
         self.insert_key_pair(pair);
         Ok(())
@@ -248,6 +250,7 @@ impl Draft {
     pub(super) fn remove_unused(&mut self, key: PublicKey) {
         if let Some(removed) = self.vault.remove_unused(&key) {
             self.erase(removed.sealed());
+            self.released.push(removed);
             self.changes.push(Change::RemoveUnused(key));
         }
     }
@@ -260,6 +263,7 @@ impl Draft {
         let pair = self.vault.in_use.get(&key).cloned()?;
         self.vault.in_use.remove_mut(&key);
         self.erase(pair.sealed());
+        self.released.push(pair);
         self.changes.push(Change::RemoveInUse(key));
         Some(key)
     }

@@ -9,7 +9,7 @@ use p256::elliptic_curve::Generate;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
-use crate::seal::{Locked, OpenError, Scope, Sealed, Slot};
+use crate::seal::{Locked, OpenError, Scope, Sealed, Slot, Supply};
 
 /// The length of a private scalar in bytes.
 const PRIVATE_BYTES: usize = 32;
@@ -115,14 +115,16 @@ impl KeyPair {
         Self { public_key, created_at, sealed, signing_key: RwLock::new(None) }
     }
 
-    /// The same key pair, sealed in another scope.
+    /// The same key pair, sealed in another scope. Takes a slot only if it can be opened.
     ///
     /// # Errors
     ///
-    /// [`OpenError`].
-    pub(super) fn reseal(&self, scope: &Arc<Scope>, slot: Slot) -> Result<Self, OpenError> {
+    /// `VAULT_LOCKED`; `INTERNAL_ERROR` when the record is not what was stored.
+    pub(super) fn reseal(&self, scope: &Arc<Scope>, supply: &mut Supply) -> Result<Self, Fault> {
         let identity = identity(&self.public_key, self.created_at);
-        let sealed = self.sealed.open(&identity, |plain| Sealed::new(scope, slot, &identity, plain))??;
+        let sealed = self.sealed.open(&identity, |plain| -> Result<_, Fault> {
+            Ok(Sealed::new(scope, supply.slot()?, &identity, plain)?)
+        })??;
         Ok(Self::restore(self.public_key, self.created_at, sealed))
     }
 
@@ -145,7 +147,7 @@ impl KeyPair {
     }
 
     /// Lets go of what a signature left in memory. Nothing brings it back once the vault is locked.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *self.signing_key.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

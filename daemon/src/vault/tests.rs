@@ -430,7 +430,7 @@ fn an_event_says_who_asked_and_expiry_says_nobody() {
     draft.set_by(by);
     let elsewhere = *NewKeyPair::generate(draft.now()).unwrap().public_key();
     login("a", &elsewhere, START + 10).apply(&mut draft).unwrap();
-    let Finished { vault, announcements, supply } = draft.finish();
+    let Finished { vault, announcements, supply, .. } = draft.finish();
     assert!(announcements.iter().all(|announcement| announcement.by == by));
     let mut draft = Draft::new(vault, Timestamp::from_secs(START + 10), supply);
     draft.pass_time();

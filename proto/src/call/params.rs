@@ -44,6 +44,8 @@ fn expected(field: &str) -> &'static str {
         "format" => "\"der\" or \"raw\"",
         "after" => "a string: the `next` of the page before",
         "limit" => "a whole number from 1 to 1000",
+        "passphrase" => "a string of at most 1024 bytes",
+        "keySource" => "\"keyFile\", \"passphrase\", \"keyring\" or \"credential\"",
         "minAgeSeconds" => "a whole number of seconds",
         _ => "as documented",
     }
