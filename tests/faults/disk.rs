@@ -94,6 +94,7 @@ impl Disk {
                 }
             }
             What::Rename { from, to } => self.rename(from, to, root, event.over),
+            What::Exchange { one, other } => self.exchange(one, other, root, event.over),
             What::Remove { path } => {
                 if let Some((directory, name)) = self.parent(path, root) {
                     self.live.get_mut(&directory).expect("a directory").remove(&name);
@@ -167,6 +168,17 @@ impl Disk {
         let node = names.remove(&from).expect("what is renamed");
         names.insert(to.clone(), node);
         self.rename_in(directory, over, vec![Naming::Unlink(from), Naming::Link(to, node)]);
+    }
+
+    fn exchange(&mut self, one: &Path, other: &Path, root: &Path, over: usize) {
+        let (Some((directory, one)), Some((same, other))) = (self.parent(one, root), self.parent(other, root)) else {
+            return;
+        };
+        assert_eq!(directory, same, "the store exchanges within a directory");
+        let names = self.live.get_mut(&directory).expect("a directory");
+        let (first, second) = (names[&one], names[&other]);
+        names.extend([(one.clone(), second), (other.clone(), first)]);
+        self.rename_in(directory, over, vec![Naming::Link(one, second), Naming::Link(other, first)]);
     }
 
     fn rename_in(&mut self, directory: usize, over: usize, namings: Vec<Naming>) {

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::disk::{Disk, Fate};
 use crate::progress::Progress;
-use crate::trace::{CALLS, Trace, What};
+use crate::trace::{CALLS, Event, Trace, What};
 
 const NAMES: usize = 6;
 const PAIRS: usize = 6;
@@ -94,7 +94,7 @@ struct History {
     runs: Vec<(usize, usize)>,
 }
 
-/// Lets a daemon work, be killed, start again, rewrite its vault, be stopped, and start again.
+/// Lets a daemon work, be killed, start again, rewrite its vault, be stopped, start again, and get other keys.
 fn record(directory: &Path, pairs: &[KeyPair], rng: &mut Rng) -> History {
     let mut history = History { trace: Trace::default(), steps: Vec::new(), runs: Vec::new() };
     let some = |rng: &mut Rng, count: usize| (0..count).map(|_| random_step(rng)).collect::<Vec<_>>();
@@ -107,7 +107,7 @@ fn record(directory: &Path, pairs: &[KeyPair], rng: &mut Rng) -> History {
     // After the clear-all the vault is rewritten, while it goes on to change.
     let clear = [vec![Step::ClearAll], some(rng, 200)].concat();
     history.run(directory, pairs, &[some(rng, 30), many, clear, some(rng, 200)], false);
-    history.run(directory, pairs, &[some(rng, 200)], true);
+    history.rekey_between(directory, pairs, &[some(rng, 100), some(rng, 50), some(rng, 50)]);
     history.run(directory, pairs, &[some(rng, 5)], false);
     history
 }
@@ -115,6 +115,24 @@ fn record(directory: &Path, pairs: &[KeyPair], rng: &mut Rng) -> History {
 impl History {
     /// One run of the daemon: calls, a few sent at once. Ends with `kill -9` or a shutdown.
     fn run(&mut self, directory: &Path, pairs: &[KeyPair], groups: &[Vec<Step>], kill: bool) {
+        self.run_with(directory, pairs, groups, kill, |_| {});
+    }
+
+    /// As [`History::run`], with another root key after each group. Ends with `kill -9`.
+    fn rekey_between(&mut self, directory: &Path, pairs: &[KeyPair], groups: &[Vec<Step>]) {
+        self.run_with(directory, pairs, groups, true, |client| {
+            client.call("rekey", json!({ "keySource": "keyFile" }));
+        });
+    }
+
+    fn run_with(
+        &mut self,
+        directory: &Path,
+        pairs: &[KeyPair],
+        groups: &[Vec<Step>],
+        kill: bool,
+        after_group: impl Fn(&mut RawClient),
+    ) {
         let began = self.trace.end();
         let text = directory.join("strace");
         let daemon = DaemonProcess::command(directory);
@@ -129,6 +147,7 @@ impl History {
             for together in group.chunks(if group.len() > MANY { TOGETHER } else { 4 }) {
                 self.ask(&mut client, pairs, together);
             }
+            after_group(&mut client);
         }
         if kill {
             let killed = Command::new("kill").args(["-9", &pid]).status().expect("kill");
@@ -181,6 +200,17 @@ impl History {
         let removed = first(begun, &|what| matches!(what, What::Remove { path } if path.ends_with("store/sled.1")));
         assert!(begun < removed && removed < self.trace.end(), "the vault was rewritten");
         windows.push(("while rewriting", (begun..=removed).collect()));
+        let begun = first(0, &|what| matches!(what, What::Create { path, .. } if path.ends_with("store/keys.new")));
+        let removed = self.trace.events.iter().rev().find_map(|event| match &event.what {
+            What::Remove { path } if path.ends_with("store/keys.new") => Some(event.begun),
+            _ => None,
+        });
+        let removed = removed.expect("the vault was rekeyed");
+        let rekeying = |event: &&Event| (begun..=removed + 3).contains(&event.begun) && is_of_keys(&event.what);
+        windows.push((
+            "while rekeying",
+            self.trace.events.iter().filter(rekeying).flat_map(|event| [event.begun, event.begun + 1]).collect(),
+        ));
         windows.push(("while a part of the file was used again", self.reuses()));
         windows
     }
@@ -283,6 +313,21 @@ fn attack(data_dir: &Path, (loot, time): (&Loot, usize), pairs: &[KeyPair], stat
 fn begins(bytes: &[u8], token: &str) -> bool {
     let length = TOKEN_BYTES.min(token.len());
     bytes.get(..length) == Some(&token.as_bytes()[..length])
+}
+
+/// Whether a call changed or synced something that a rekeying does.
+fn is_of_keys(what: &What) -> bool {
+    let is_one = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("key") || name == "store" || name == "data"
+    };
+    match what {
+        What::Create { path, .. } | What::Write { path, .. } | What::Remove { path } | What::Sync { path, .. } => {
+            is_one(path)
+        }
+        What::Exchange { .. } => true,
+        _ => false,
+    }
 }
 
 /// All that a store holds, as the model shows it.

@@ -25,6 +25,8 @@ pub(crate) enum What {
     Truncate { path: PathBuf, length: usize },
     /// Gave a file or directory another name.
     Rename { from: PathBuf, to: PathBuf },
+    /// Gave two files each other's names.
+    Exchange { one: PathBuf, other: PathBuf },
     /// Removed a name.
     Remove { path: PathBuf },
     /// Brought a file or directory to the disk.
@@ -127,6 +129,9 @@ impl Trace {
                 let Some((_, path)) = descriptor(arguments.0) else { return };
                 let length = arguments.0.rsplit_once(", ").and_then(|(_, rest)| rest.split(')').next()?.parse().ok());
                 What::Truncate { path, length: length.expect("a length") }
+            }
+            "renameat2" if arguments.0.contains("RENAME_EXCHANGE") => {
+                What::Exchange { one: arguments.path(0), other: arguments.path(1) }
             }
             "rename" | "renameat" | "renameat2" => What::Rename { from: arguments.path(0), to: arguments.path(1) },
             "unlink" | "rmdir" => What::Remove { path: arguments.path(0) },
