@@ -295,9 +295,11 @@ impl Actor {
     fn replace(&self, vault: Vault, few: usize) {
         let scopes = vault.scopes().clone();
         let old = self.vault.send_replace(Arc::new(vault));
-        old.retire(&scopes);
+        let is_retired = old.retire(&scopes);
         if old.session_count() > few {
-            tokio::spawn(drop_in_steps(old));
+            tokio::spawn(drop_in_steps(old, is_retired));
+        } else if is_retired {
+            old.forget_signing_keys();
         }
     }
 
@@ -319,7 +321,12 @@ impl Actor {
 
 /// Gives the memory of a large vault back a little at a time. All at once it would keep the allocator
 /// from everybody else: reads were seen to wait 40 ms.
-async fn drop_in_steps(old: Arc<Vault>) {
+async fn drop_in_steps(old: Arc<Vault>, is_retired: bool) {
+    if is_retired {
+        let retired = Arc::clone(&old);
+        // It ends or the runtime does.
+        let _ = tokio::task::spawn_blocking(move || retired.forget_signing_keys()).await;
+    }
     let mut old = Arc::unwrap_or_clone(old);
     while old.shed(DROPPED_PER_STEP) {
         tokio::time::sleep(REMOVAL_PAUSE).await;

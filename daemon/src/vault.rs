@@ -216,21 +216,18 @@ impl Vault {
         self.sessions.size() + self.in_use.size() + self.unused.size()
     }
 
-    /// Takes away what only this vault opens its records with, now that `successor` is in its place. Whoever still reads it
-    /// has to read again.
-    pub(crate) fn retire(&self, successor: &Scopes) {
+    /// Takes away what only this vault opens its records with, now that another is in its place. Whoever still reads it
+    /// has to read again. Answers whether there was any.
+    pub(crate) fn retire(&self, successor: &Scopes) -> bool {
         let Scopes { unused, in_use } = &self.scopes;
+        let mut retired = false;
         for (old, new) in [(unused, &successor.unused), (in_use, &successor.in_use)] {
             if !Arc::ptr_eq(old, new) {
                 old.lock();
+                retired = true;
             }
         }
-        if !Arc::ptr_eq(in_use, &successor.in_use) {
-            self.in_use.values().for_each(|pair| pair.forget());
-        }
-        if !Arc::ptr_eq(unused, &successor.unused) {
-            self.unused.values().for_each(|pair| pair.forget());
-        }
+        retired
     }
 
     /// What its parts are sealed in.
@@ -238,7 +235,7 @@ impl Vault {
         &self.scopes
     }
 
-    /// Lets go of every key that a signature left in memory, after the vault was locked.
+    /// Lets go of every key that a signature left in memory, after the vault was locked or retired.
     pub fn forget_signing_keys(&self) {
         self.in_use.values().chain(self.unused.values()).for_each(|pair| pair.forget());
     }
