@@ -26,8 +26,8 @@ use keyfob_proto::{
     By, Code, Envelope, Fault, Id, LineBuffer, LineTooLong, Request, write_event, write_fault, write_reply,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio::time::Instant;
 use tracing::{debug, info};
 use zeroize::Zeroizing;
@@ -135,6 +135,8 @@ impl InFlight {
 enum Wake {
     Answered(Answer),
     Read(io::Result<usize>),
+    /// There is a place for its long line.
+    Place(Result<OwnedSemaphorePermit, AcquireError>),
     Event(keyfob_proto::Event),
     TimedOut,
     Drain,
@@ -148,6 +150,11 @@ impl Connection {
             match self.wake().await {
                 Wake::Answered(answer) => self.answer_first(answer),
                 Wake::Event(event) => write_event(&mut self.out, &event),
+                Wake::Place(place) => {
+                    self.long_line = place.ok();
+                    // The wait was not the client's.
+                    self.mid_line_since = Some(Instant::now());
+                }
                 Wake::Read(read) => {
                     if read? == 0 {
                         self.end_of_input().await?;
@@ -183,18 +190,11 @@ impl Connection {
         let may_read = self.may_take_more();
         let waits_for_place = self.lines.unfinished_bytes() > SHORT_BYTES && self.long_line.is_none();
         let deadline = self.mid_line_since.filter(|_| !waits_for_place).map(|since| since + LINE_TIMEOUT);
-        let (mut stream, places) = (&self.stream, &self.service.long_lines);
-        let read = async {
-            if waits_for_place {
-                self.long_line = Arc::clone(places).acquire_owned().await.ok();
-                // The wait was not the client's.
-                self.mid_line_since = Some(Instant::now());
-            }
-            stream.read_buf(self.lines.space()).await
-        };
+        let (mut stream, places) = (&self.stream, Arc::clone(&self.service.long_lines));
         tokio::select! {
             answer = first_answered(&mut self.in_flight) => Wake::Answered(answer),
-            read = read, if may_read => Wake::Read(read),
+            place = places.acquire_owned(), if may_read && waits_for_place => Wake::Place(place),
+            read = async { stream.read_buf(self.lines.space()).await }, if may_read && !waits_for_place => Wake::Read(read),
             event = next_event(&mut self.subscription) => event,
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Wake::TimedOut,
             () = self.service.shutdown.cancelled() => Wake::Drain,
