@@ -2,6 +2,7 @@
 
 mod locking;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -48,7 +49,8 @@ pub struct Service {
     paths: Paths,
     max_connections: usize,
     idle: Idle,
-    unlocking: tokio::sync::Mutex<Attempts>,
+    /// By user. Whoever holds it is the only one to try.
+    unlocking: tokio::sync::Mutex<HashMap<u32, Attempts>>,
     /// Connections open now.
     pub connections: AtomicU64,
     /// The places of those that are in the middle of a long line.

@@ -20,7 +20,7 @@ const MAX_DELAY_SECONDS: u64 = 300;
 /// How often it is looked whether the clock was put back.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
-/// Wrong passphrases since the last good one. Whoever holds it is the only one to try.
+/// A user's wrong passphrases since the last good one.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     wrong: u32,
@@ -96,6 +96,8 @@ impl Service {
     pub(super) async fn unlock(&self, call: Unlock, by: By) -> Result<VaultUnlocked, Fault> {
         // One at a time: each takes a core and much memory.
         let mut attempts = self.unlocking.lock().await;
+        // Each user's own, so that one who is let in cannot keep the vault's owner out.
+        let attempts = attempts.entry(by.uid).or_default();
         let lock = self.published.lock();
         if !lock.locked {
             return Ok(VaultUnlocked { was_locked: false });
