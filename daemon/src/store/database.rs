@@ -217,7 +217,7 @@ pub(super) fn open_sled(path: &Path) -> Result<sled::Db, StoreError> {
 /// Gives back the memory of what sled has replaced while it applied so many changes. sled leaves that to whoever
 /// happens to use it next, a few hundred pieces at a time, and keeps it while nobody does.
 fn collect_garbage(changes: usize) {
-    const CHANGES_PER_STEP: usize = 32;
+    const CHANGES_PER_STEP: usize = 4;
     // The first two only let those epochs end in which somebody may still look at it.
     for _ in 0..3 + changes / CHANGES_PER_STEP {
         sled::pin().flush();
