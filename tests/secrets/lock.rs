@@ -180,10 +180,14 @@ fn a_clock_that_was_put_back_does_not_keep_an_idle_vault_open() {
     let daemon = TestDaemon::start_locking(dir, Some(Duration::from_secs(100)));
     let mut client = daemon.connect();
     daemon.log_in(&mut client, "work", 10_000_000);
+    let mut watcher = daemon.connect();
+    watcher.call("subscribe", json!({}));
     daemon.clock.advance(Duration::from_secs(1_000_000));
+    assert_eq!(watcher.read()["params"]["type"], "vaultLocked");
     client.call("unlock", json!({}));
+    assert_eq!(watcher.read()["params"]["type"], "vaultUnlocked");
     daemon.clock.set(keyfobd::clock::Timestamp::from_secs(keyfob_tests::START));
     client.call("stamp", json!({ "payload": "" }));
     daemon.clock.advance(Duration::from_secs(100));
-    while !is_locked(&mut client) {}
+    assert_eq!(watcher.read()["params"]["type"], "vaultLocked");
 }

@@ -9,6 +9,8 @@ use keyfob_proto::{
     VaultUnlocked,
 };
 
+use tokio::sync::Notify;
+
 use super::Service;
 use crate::clock::Timestamp;
 use crate::key_source::{MAX_PASSPHRASE_BYTES, MIN_PASSPHRASE_CHARS, Source};
@@ -17,7 +19,7 @@ use crate::seal::Locked;
 /// The longest wait after wrong passphrases, in seconds.
 const MAX_DELAY_SECONDS: u64 = 300;
 
-/// How often it is looked whether the clock was put back.
+/// How often it is looked whether the clock was put back while nothing is used.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// A user's wrong passphrases since the last good one.
@@ -49,11 +51,13 @@ pub(super) struct Idle {
     lock_after: Option<Duration>,
     /// In seconds since the epoch: the wall clock, so that a machine that slept for long is found locked.
     last_use: AtomicU64,
+    /// Told when a use is earlier than the one before.
+    put_back: Notify,
 }
 
 impl Idle {
     pub(super) fn new(lock_after: Option<Duration>, now: Timestamp) -> Self {
-        Self { lock_after, last_use: AtomicU64::new(now.secs()) }
+        Self { lock_after, last_use: AtomicU64::new(now.secs()), put_back: Notify::new() }
     }
 
     fn last_use(&self) -> Timestamp {
@@ -61,7 +65,9 @@ impl Idle {
     }
 
     pub(super) fn used(&self, now: Timestamp) {
-        self.last_use.store(now.secs(), Ordering::Relaxed);
+        if self.last_use.swap(now.secs(), Ordering::Relaxed) > now.secs() {
+            self.put_back.notify_one();
+        }
     }
 }
 
@@ -76,8 +82,12 @@ impl Service {
                 self.idle.used(now);
                 continue;
             }
-            let due = self.clock.reached(last_use.after(lock_after));
-            if tokio::time::timeout(LOOK_EVERY, due).await.is_ok() && self.idle.last_use() == last_use {
+            let is_due = tokio::select! {
+                () = self.clock.reached(last_use.after(lock_after)) => true,
+                () = self.idle.put_back.notified() => false,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            if is_due && self.idle.last_use() == last_use {
                 if self.actor.lock(None).await.is_err() {
                     return std::future::pending().await;
                 }
@@ -100,6 +110,8 @@ impl Service {
         let attempts = attempts.entry(by.uid).or_default();
         let lock = self.published.lock();
         if !lock.locked {
+            // Whoever asks means to use it.
+            self.idle.used(self.clock.now());
             return Ok(VaultUnlocked { was_locked: false });
         }
         if let Some(seconds) = attempts.delay(self.clock.now()) {
