@@ -3,7 +3,8 @@
 //! One file per command. A command makes its calls and hands the reply to `Output`, which prints it
 //! for people or as JSON; errors come back as `Failure` and are printed in one place, here. Data
 //! goes to standard output, everything else to standard error. Secrets are printed only on an explicit
-//! `--reveal`, and read from standard input, a file or the environment, never from an argument.
+//! `--reveal`, and read from standard input, a file or the environment, a passphrase from the terminal or a file
+//! descriptor; never from an argument.
 
 #![allow(clippy::unused_self, reason = "every command has the same shape, also one without options")]
 

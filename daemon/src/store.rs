@@ -181,9 +181,10 @@ impl Store {
                 self.keys.take(pair.sealed().slot(), true);
             }
         }
+        self.keys.release(erased);
         let cleared = changes.iter().position(|change| matches!(change, Change::ClearAll));
         if let Some(at) = cleared {
-            self.keys.begin_generation(erased, supply);
+            self.keys.begin_generation(supply);
             for change in &changes[at..] {
                 let sealed = match change {
                     Change::PutSession(_, session) => session.sealed(),

@@ -205,18 +205,22 @@ impl Keys {
         Ok(())
     }
 
-    /// Begins a generation: every slot is free but those of unused key pairs that stay, and those at hand. The secret of
-    /// the last one is erased by [`Keys::erase`].
-    pub(super) fn begin_generation(&mut self, erased: &[u32], supply: &Supply) {
-        for slot in erased {
+    /// Notes that no record names these slots any more; [`Keys::erase`] makes them free.
+    pub(super) fn release(&mut self, slots: &[u32]) {
+        for slot in slots {
             self.unused.remove(*slot as usize);
         }
+    }
+
+    /// Begins a generation: every slot is free but those of unused key pairs, and those at hand. The secret of the last
+    /// one is erased by [`Keys::erase`].
+    pub(super) fn begin_generation(&mut self, supply: &Supply) {
         self.taken.clone_from(&self.unused);
         self.taken.extend(supply.slots.iter().map(|slot| slot.number as usize));
         self.first_free = 0;
     }
 
-    /// Overwrites slots that no record names any more, and the secret of a generation that has ended, and puts the
+    /// Overwrites slots that were released, and the secret of a generation that has ended, and puts the
     /// slots at hand. Blocks on the disk. Answers the next generation's secret, if one has ended.
     pub(super) fn erase(
         &mut self,
@@ -226,9 +230,6 @@ impl Keys {
     ) -> Result<Option<Secret>, StoreError> {
         if slots.is_empty() && ended.is_none() {
             return Ok(None);
-        }
-        for slot in slots {
-            self.unused.remove(*slot as usize);
         }
         let secret = ended.map(|generation| (generation_at(generation), random()));
         // What lies side by side is written at once.
