@@ -9,8 +9,8 @@ use clap::{Parser, ValueEnum};
 use etcetera::BaseStrategy;
 use keyfob_proto::Endpoint;
 
-use crate::Error;
 use crate::clock::Clock;
+use crate::error::Error;
 
 /// Everything that differs from one daemon to another.
 #[derive(Debug)]

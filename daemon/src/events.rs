@@ -5,12 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use keyfob_proto::{Event, EventKind};
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use crate::limits::EVENT_BACKLOG;
 use crate::vault::Announcement;
 
-/// How many events a subscriber may be behind before it misses some.
-const BACKLOG: usize = 4096;
-
-/// Every event since the daemon started, of which the last [`BACKLOG`] are kept. A slow subscriber
+/// Every event since the daemon started, of which the last [`EVENT_BACKLOG`] are kept. A slow subscriber
 /// costs no more than that and delays nobody.
 #[derive(Debug)]
 pub struct EventLog {
@@ -22,7 +20,7 @@ pub struct EventLog {
 
 impl Default for EventLog {
     fn default() -> Self {
-        Self { sender: broadcast::channel(BACKLOG).0, last: Mutex::new(0) }
+        Self { sender: broadcast::channel(EVENT_BACKLOG).0, last: Mutex::new(0) }
     }
 }
 
@@ -101,10 +99,10 @@ mod tests {
     async fn a_slow_subscriber_is_told_that_it_missed_some() {
         let log = EventLog::default();
         let (_, mut subscription) = log.subscribe();
-        announce(&log, BACKLOG + 10);
+        announce(&log, EVENT_BACKLOG + 10);
         let resync = subscription.next().await.unwrap();
         assert_eq!((resync.sequence, resync.kind), (10, EventKind::Resync));
-        for sequence in 11..=BACKLOG as u64 + 10 {
+        for sequence in 11..=EVENT_BACKLOG as u64 + 10 {
             assert_eq!(subscription.next().await.unwrap().sequence, sequence);
         }
         drop(log);

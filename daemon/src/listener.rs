@@ -8,7 +8,6 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::tokio::{Listener, Stream};
@@ -22,30 +21,19 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 use tracing::{Instrument, info_span, warn};
 
-use crate::Error;
 use crate::connection;
-use crate::lock::{Lock, LockError};
+use crate::error::Error;
+use crate::file_lock::{FileLock, LockError};
+use crate::limits::{ACCEPT_PAUSE, DRAIN, MAX_CONNECTIONS, OTHER_FILES};
 use crate::peer::{self, Allowed};
 use crate::service::Service;
-
-/// The most connections at once, if the system allows as many files.
-const MAX_CONNECTIONS: usize = 4096;
-
-/// Files that are not connections: the store, the log, the runtime.
-const OTHER_FILES: u64 = 64;
-
-/// How long connections may take to finish when the daemon drains.
-const DRAIN: Duration = Duration::from_secs(5);
-
-/// How long accepting pauses when the system has no file left for a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound socket. Dropping it removes the socket's file, and then gives up the lock beside it.
 #[derive(Debug)]
 pub struct Socket {
     listener: Listener,
     /// None where somebody else made the socket, who also keeps it to one daemon.
-    _lock: Option<Lock>,
+    _lock: Option<FileLock>,
 }
 
 impl Socket {
@@ -67,10 +55,11 @@ impl Socket {
         }
         // The lock makes looking and removing one step, against a daemon with another vault.
         let lock_path = with_suffix(path, ".lock");
-        let lock = Lock::acquire(&lock_path, &format!("pid {}", std::process::id())).map_err(|error| match error {
-            LockError::Held(holder) => Error::SocketHeld { path: path.to_owned(), holder },
-            LockError::Io(source) => refused("lock", &lock_path)(source),
-        })?;
+        let lock =
+            FileLock::acquire(&lock_path, &format!("pid {}", std::process::id())).map_err(|error| match error {
+                LockError::Held(holder) => Error::SocketHeld { path: path.to_owned(), holder },
+                LockError::Io(source) => refused("lock", &lock_path)(source),
+            })?;
         remove_stale(path)?;
         let name = path.to_fs_name::<GenericFilePath>().map_err(refused("listen on", path))?;
         let listener =

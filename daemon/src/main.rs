@@ -46,7 +46,7 @@ async fn run(flags: &Flags, listener: Option<UnixListener>) -> Result<(), Error>
     let log_file = flags.background.then(|| config.data_dir.join("keyfobd.log"));
     if flags.background {
         process::leave_terminal();
-        keyfobd::own_data_dir(&config.data_dir)?;
+        keyfobd::start::own_data_dir(&config.data_dir)?;
     }
     let cannot_log = |source| Error::Io { action: "log to", path: log_file.clone().unwrap_or_default(), source };
     let _guard = log::init(flags.log, flags.log_format, log_file.as_deref()).map_err(cannot_log)?;

@@ -8,8 +8,7 @@ use interprocess::local_socket::tokio::Stream;
 use interprocess::local_socket::traits::StreamCommon;
 use keyfob_proto::{By, Code, Fault};
 
-/// What another user may have of the connections that the daemon serves at once: one in this many.
-const SHARE_OF_OTHERS: usize = 4;
+use crate::limits::SHARE_OF_OTHERS;
 
 /// The users that the daemon serves: its own, root, and those it was told.
 #[derive(Clone, Debug)]

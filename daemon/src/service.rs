@@ -1,30 +1,30 @@
 //! [`Service`]: which of the protocol's calls is a read, which a mutation, and where each is served.
 
-mod locking;
+mod idle;
+mod status;
+mod unlocking;
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use keyfob_proto::{
-    By, Call, Code, Counts, CreateApiKeyPair, DaemonStatus, Fault, Health, Limits, MAX_LINE_BYTES,
-    MAX_SESSION_KEY_BYTES, PROTOCOL_VERSION, Paths, PublicKey, Request, SessionKey, ShutdownBegun, Sign, Signed, Stamp,
+    By, Call, Code, CreateApiKeyPair, Fault, Paths, PublicKey, Request, SessionKey, ShutdownBegun, Sign, Signed, Stamp,
     Stamped, Subscribed,
 };
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use self::idle::Idle;
+use self::unlocking::AttemptsByUser;
 use crate::actor::{Handle, Published};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::connection::{LINE_TIMEOUT, LONG_LINES};
 use crate::events::Subscription;
-use crate::process;
-use crate::vault::{KeyPair, Login, MAX_TOKEN_BYTES, Mutation, NewKeyPair, Signer, Vault};
-
-use self::locking::{Attempts, Idle};
+use crate::limits::LONG_LINES;
+use crate::seal::{Depth, VaultKeys};
+use crate::vault::{Kind, Login, Mutation, NewKeyPair, Signer, Vault};
 
 /// A reply as JSON, or the fault.
 pub type Answer = Result<Zeroizing<Vec<u8>>, Fault>;
@@ -49,8 +49,8 @@ pub struct Service {
     paths: Paths,
     max_connections: usize,
     idle: Idle,
-    /// By user. Whoever holds it is the only one to try.
-    unlocking: tokio::sync::Mutex<HashMap<u32, Attempts>>,
+    /// Whoever holds it is the only one to try.
+    unlocking: tokio::sync::Mutex<AttemptsByUser>,
     /// Connections open now.
     pub connections: AtomicU64,
     /// The places of those that are in the middle of a long line.
@@ -69,21 +69,17 @@ impl Service {
         max_connections: usize,
         shutdown: CancellationToken,
     ) -> Self {
-        let paths = Paths { socket: config.endpoint.path().to_owned(), data_dir: config.data_dir.clone() };
-        let (clock, started, connections) = (config.clock.clone(), Instant::now(), AtomicU64::new(0));
-        let long_lines = Arc::new(Semaphore::new(LONG_LINES));
-        let (idle, unlocking) = (Idle::new(config.lock_after, clock.now()), tokio::sync::Mutex::default());
         Self {
             actor,
             published,
-            clock,
-            started,
-            paths,
+            clock: config.clock.clone(),
+            started: Instant::now(),
+            paths: Paths { socket: config.endpoint.path().to_owned(), data_dir: config.data_dir.clone() },
             max_connections,
-            idle,
-            unlocking,
-            connections,
-            long_lines,
+            idle: Idle::new(config.lock_after, config.clock.clone()),
+            unlocking: tokio::sync::Mutex::default(),
+            connections: AtomicU64::new(0),
+            long_lines: Arc::new(Semaphore::new(LONG_LINES)),
             shutdown,
         }
     }
@@ -105,12 +101,12 @@ impl Service {
             },
             Request::DeleteApiKeyPair(call) => self.mutate(call, by).await,
             Request::ClearUnusedKeyPairs(call) => self.mutate(call, by).await,
-            Request::GetSession(call) => {
-                self.read(call, |service, call| service.using_keys().get_session(call, service.clock.now()))
-            }
-            Request::GetAllSessions(call) => {
-                self.read(call, |service, call| service.using_keys().get_all_sessions(call, service.clock.now()))
-            }
+            Request::GetSession(call) => self.read(call, |service, call| {
+                service.open(Depth::Shallow, |vault, keys| vault.get_session(call, service.clock.now(), keys))
+            }),
+            Request::GetAllSessions(call) => self.read(call, |service, call| {
+                service.open(Depth::Shallow, |vault, keys| vault.get_all_sessions(call, service.clock.now(), keys))
+            }),
             Request::ListSessions(call) => {
                 self.read(call, |service, call| Ok(service.published.vault().list_sessions(call, service.clock.now())))
             }
@@ -140,12 +136,17 @@ impl Service {
         (Ok(encode(&Subscribed { sequence })), subscription)
     }
 
+    /// Locks the vault whenever its keys were not used for as long as the daemon was told; never ends.
+    pub async fn lock_when_idle(&self) {
+        self.idle.lock_when_idle(&self.actor).await;
+    }
+
     async fn mutate<M>(&self, mutation: M, by: By) -> Step
     where
-        M: Mutation<Reply: serde::Serialize>,
+        M: Mutation<Reply: serde::Serialize + Send>,
     {
-        if M::SEALS {
-            self.idle.used(self.clock.now());
+        if M::KIND == Kind::Seals {
+            self.idle.used();
         }
         Step::Mutation(self.actor.submit(mutation, Some(by), |reply| encode(&reply)).await)
     }
@@ -156,16 +157,7 @@ impl Service {
         answer: fn(&Self, &C) -> Result<C::Reply, Fault>,
     ) -> Step {
         let service = Arc::clone(self);
-        Step::Read(Box::new(move || {
-            let answered = match answer(&service, &call) {
-                // A clear-all, or another root key, took away what the vault that was read opens with: there is a new one.
-                Err(fault) if fault.data.code == Code::VaultLocked && !service.published.lock().locked => {
-                    answer(&service, &call)
-                }
-                answered => answered,
-            };
-            answered.map(|reply| encode(&reply))
-        }))
+        Step::Read(Box::new(move || answer(&service, &call).map(|reply| encode(&reply))))
     }
 
     fn new_key_pair(&self, call: &CreateApiKeyPair) -> Result<NewKeyPair, Fault> {
@@ -177,54 +169,24 @@ impl Service {
 
     fn sign(&self, call: &Sign) -> Result<Signed, Fault> {
         let signer = signer::<Sign>(call.public_key.as_ref(), call.session_key.as_ref())?;
-        self.key_pair(signer)?.sign(call.payload.expose(), call.format.unwrap_or_default())
+        self.open(Depth::Deep, |vault, keys| {
+            let (pair, scope) = vault.signer(signer, self.clock.now())?;
+            pair.sign(keys, scope, call.payload.expose(), call.format.unwrap_or_default())
+        })
     }
 
     fn stamp(&self, call: &Stamp) -> Result<Stamped, Fault> {
         let signer = signer::<Stamp>(call.public_key.as_ref(), call.session_key.as_ref())?;
-        self.key_pair(signer)?.stamp(call.payload.expose())
+        self.open(Depth::Deep, |vault, keys| {
+            let (pair, scope) = vault.signer(signer, self.clock.now())?;
+            pair.stamp(keys, scope, call.payload.expose())
+        })
     }
 
-    /// The key pair alone: a signature takes long enough that it should not keep a whole vault.
-    fn key_pair(&self, signer: Signer<'_>) -> Result<Arc<KeyPair>, Fault> {
-        self.using_keys().signer(signer, self.clock.now()).cloned()
-    }
-
-    /// The vault, for something that opens a record.
-    fn using_keys(&self) -> Arc<Vault> {
-        self.idle.used(self.clock.now());
-        self.published.vault()
-    }
-
-    fn status(&self) -> DaemonStatus {
-        let vault = self.published.vault();
-        DaemonStatus {
-            protocol_version: PROTOCOL_VERSION,
-            daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            uptime_seconds: self.started.elapsed().as_secs(),
-            health: if self.published.has_failed() { Health::StorageFailed } else { Health::Ok },
-            lock: self.lock_status(),
-            memory: process::memory_status(),
-            active_session_key: vault.active(self.clock.now()).cloned(),
-            counts: Counts {
-                sessions: vault.session_count() as u64,
-                key_pairs_in_use: vault.in_use_count() as u64,
-                key_pairs_unused: vault.unused_count() as u64,
-                connections: self.connections.load(Ordering::Relaxed),
-                mutations: self.published.mutations(),
-                flushes: self.published.flushes(),
-                store_bytes: self.published.store_bytes(),
-            },
-            limits: Limits {
-                line_bytes: MAX_LINE_BYTES as u64,
-                session_key_bytes: MAX_SESSION_KEY_BYTES as u64,
-                session_token_bytes: MAX_TOKEN_BYTES as u64,
-                connections: self.max_connections as u64,
-                line_seconds: LINE_TIMEOUT.as_secs(),
-            },
-            paths: self.paths.clone(),
-        }
+    /// Does something that opens a record.
+    fn open<T>(&self, depth: Depth, work: impl FnOnce(&Vault, Option<&VaultKeys>) -> T) -> T {
+        self.idle.used();
+        self.published.open(depth, work)
     }
 }
 

@@ -1,289 +1,300 @@
-//! [`Store`]: sessions and key pairs on disk. It decides nothing.
-//!
-//! # Layout
+//! [`Store`]: the order of its two halves, and nothing else. It decides nothing.
 //!
 //! ```text
 //! store/format     the format of all this: 1
-//! store/current    the number of the database that holds the vault, and its commits when last noted
-//! store/sled.1/    that database: the records, sealed
-//! store/keys       what they are sealed with, wrapped under a root key; overwritten in place
-//! key-0123abcd     beside the store: the key file, where that is what the root key is wrapped under
+//! store/records.N/ sled: what each session and key pair is called, and what it says, sealed
+//! store/keys       what lives: one slot a record, overwritten in place; the generation; which N; the wrapped root key
+//! store/reserve    room that a start may give up when the disk is full
+//! store/stopped    how a daemon that was stopped left the database
+//! key-0123abcd     beside the store: the key file, where that is where the wrapping key comes from
 //! ```
 //!
-//! A database is one sled tree, its keys apart by their first byte:
-//!
-//! | key | value |
-//! | --- | --- |
-//! | `n` | the current generation, 8 bytes big-endian |
-//! | `c` | the number of commits, 8 bytes big-endian |
-//! | `u` + public key | an unused key pair |
-//! | `g` + generation + `a` | the active session key |
-//! | `g` + generation + `s` + session key | a session |
-//! | `g` + generation + `k` + public key | a key pair in use |
+//! **A record lives** exactly when its generation is the current one and the slot that it names still has the id that it
+//! was sealed with. So erasing is not what follows a removal: it is the removal, and the only thing to wait for.
 //!
 //! # Invariants
 //!
-//! - [`Store::commit`] returns `Ok` only when the changes are on the disk.
-//! - Clear-all is one small record whatever the number of sessions: the next generation begins, and
-//!   what lies under the old one is invisible at once. The bytes go when the vault is rewritten into a
-//!   fresh database ([`Rewrite`]), which happens as soon as most of the file is garbage.
-//! - What a commit removes is erased before [`Store::commit`] returns: its key is overwritten in place, and
-//!   nothing opens the record any more, wherever copies of it are left. A clear-all does it by overwriting
-//!   one secret.
-//! - No record is over [`MAX_RECORD_BYTES`], so that nothing that sled writes is so large that it goes
-//!   into one of the files that sled never syncs.
-//! - What is read at a start is on the disk before anybody sees it.
-//! - A store of another format is refused before sled touches it. One that cannot be read, contradicts
-//!   itself, or has lost commits since it was last opened or closed is refused too, and is afterwards as it
-//!   was before.
+//! - What was put is durable in the database when [`Store::put`] returns, and its slots were durable before.
+//! - What was removed cannot be opened with anything in the store when [`Store::put`], [`Store::remove`] or
+//!   [`Store::clear_all`] returns, and costs no room on the disk. The database is told of it later ([`Store::tell`]).
+//! - What the database is owed is a set of names. It is told what the vault holds under each at that moment.
+//! - A batch that failed may come back at the next start, so nothing is put after it. Removing goes on.
+//! - Each half notes how far the other was when it was written. Halves of different copies are refused.
+//! - No record is so large that sled puts it into one of the files that it never syncs.
+//! - A store of another format is refused before sled touches it. One that cannot be read, or contradicts itself, is
+//!   refused too, and is afterwards as it was before.
 
-mod current;
-mod database;
 mod error;
+mod file_system;
 mod format;
-mod header;
 mod keys;
-mod lock;
-pub mod record;
+mod open;
+mod proof;
+mod records;
+mod recover;
 mod rekey;
-mod rewrite;
+mod reserve;
+mod switch;
+mod unlock;
 mod untouched;
 
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use self::current::Current;
-use self::database::Database;
 use self::error::io_error;
-use self::header::Header;
-use self::keys::{Contents, Keys};
-use self::untouched::Untouched;
-use crate::seal::{Key, Scope, Supply};
-use crate::vault::{Change, Scopes, Vault};
+use self::keys::{Header, Keys};
+use self::proof::Proof;
+use self::records::{Batch, Counts, Database};
+use crate::limits::{NAMES_PER_BATCH, ROOM_TO_PUT};
+use crate::seal::Slot;
+use crate::vault::{Change, Name, Vault};
 
 pub use self::error::StoreError;
-pub(crate) use self::lock::not_its_key;
-pub use self::record::MAX_RECORD_BYTES;
+pub use self::file_system::FileSystem;
+pub use self::keys::Origin;
+pub use self::records::record;
+pub use self::records::{Rewrite, Rewritten, Superseded};
 pub use self::rekey::{RekeyError, RekeyProgress};
-pub use self::rewrite::{Rewrite, Rewritten, Superseded};
+pub use self::reserve::Reserve;
+pub use self::unlock::UnlockError;
 
-/// A database this small is never worth rewriting, in bytes.
-const WORTH_REWRITING_BYTES: u64 = 8 * 1024 * 1024;
-
-/// What a database may take for each record before it is rewritten, in bytes.
-const GENEROUS_RECORD_BYTES: u64 = 2048;
-
-/// The vault's records on disk. There is one owner, and it does not share.
+/// The vault on disk. There is one owner, and it does not share.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    /// The number of the current database.
-    number: u64,
-    database: Database,
     data_dir: PathBuf,
     keys: Keys,
     header: Header,
-    /// While the vault is unlocked.
-    root: Option<Key>,
-    /// What the vault's records are sealed in.
-    scopes: Scopes,
-    /// The number of clear-alls before what the scopes are for.
-    generation: u64,
-    /// The secrets of this generation and the next, each at its number modulo 2.
-    generations: [keys::Secret; 2],
-    /// The scope that begins with the next clear-all.
-    next: Arc<Scope>,
+    proof: Proof,
+    records: Database,
+    /// The last commit that is durable.
+    commits: u64,
+    /// Names that the database says something else of than the vault.
+    owed: HashSet<Name>,
+    /// Whether sled has failed: nothing is written to the database any more.
+    is_broken: bool,
+}
+
+/// Why something was not put.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// Nothing was tried, for want of room or because the disk failed before.
+    #[error(transparent)]
+    NotTried(StoreError),
+    /// The disk failed. Whether it is there is decided at the next start, and nothing can be put any more.
+    #[error(transparent)]
+    Undecided(StoreError),
 }
 
 impl Store {
-    /// Opens the store in `data_dir`, or makes one, and reads all of it.
+    /// Slots to seal with.
+    pub fn stock(&mut self) -> &mut VecDeque<Slot> {
+        self.keys.stock()
+    }
+
+    /// Sees to it that there are slots for so many records. Blocks on the disk now and then.
     ///
     /// # Errors
     ///
-    /// When it cannot be opened, has another format, or is damaged. It is then as it was.
-    pub fn open(data_dir: &Path) -> Result<(Self, Vault), StoreError> {
-        let (path, is_new) = format::ready(data_dir)?;
-        let current = Current::read(&path)?;
-        let directory = Current::directory(&path, current.number);
-        if !directory.join("db").exists() {
-            return Err(StoreError::damaged(&directory, "its file `db` is missing"));
-        }
-        current.remove_others(&path)?;
-        let untouched = Untouched::copy(&directory)?;
-        match Self::read(data_dir, path, current, is_new) {
-            Ok(opened) => {
-                untouched.discard();
-                Ok(opened)
-            }
-            Err(error) => {
-                untouched.put_back()?;
-                Err(error)
-            }
-        }
+    /// When the disk failed, or is full.
+    pub fn refill(&mut self, records: usize) -> Result<(), StoreError> {
+        self.keys.refill(records).map_err(|error| if error.is_full() { self.named(error) } else { self.fails(error) })
     }
 
-    fn read(data_dir: &Path, path: PathBuf, current: Current, is_new: bool) -> Result<(Self, Vault), StoreError> {
-        let directory = Current::directory(&path, current.number);
-        let database = Database::open(&directory)?;
-        let commits = database.commits();
-        if commits < current.commits {
-            let what = format!("it held {} changes and {commits} of them are left", current.commits);
-            return Err(StoreError::damaged(&directory, what));
-        }
-        let (mut keys, header, mut generations, contents) = Keys::open(&path.join(Keys::FILE))?;
-        let scopes = Scopes::locked();
-        let vault = read_vault(&database, &directory, scopes.clone(), &mut keys, &contents)?;
-        Current { commits, ..current }.write(&path)?;
-        // Only now: whichever of the two files is in force, it is so on the disk, and it is sound.
-        rekey::remove_unfinished(&path)?;
-        let generation = database.generation();
-        if !is_new {
-            generations[place(generation + 1)] = keys.sweep(generation)?;
-        }
-        if let Some(before) = &header.before {
-            before.remove(data_dir);
-        }
-        let (data_dir, number, next) = (data_dir.to_owned(), current.number, Scope::locked());
-        let store =
-            Self { path, number, database, data_dir, keys, header, root: None, scopes, generation, generations, next };
-        Ok((store, vault))
+    /// Makes changes durable, all or none, and erases what they removed. `after` is the vault after them. Blocks on the
+    /// disk.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError`].
+    pub fn put(&mut self, changes: &[Change], after: &Vault) -> Result<(), PutError> {
+        self.check_room().map_err(PutError::NotTried)?;
+        // What the database is owed goes into its next batch: a crash must not leave half of it.
+        let names: HashSet<Name> = changes.iter().filter_map(Change::name).chain(self.owed.drain()).collect();
+        self.commit(names.iter(), after).map_err(PutError::Undecided)?;
+        let removed: Vec<u32> = changes.iter().filter_map(removed_slot).collect();
+        let moved = changes.iter().filter_map(moved_slot);
+        let has_removed = !removed.is_empty();
+        let slots = removed.into_iter().chain(moved).collect();
+        // What was moved lives elsewhere, and its old slot can wait for whichever sync comes next.
+        let erased = self.keys.overwrite(slots).and_then(|()| if has_removed { self.keys.sync() } else { Ok(()) });
+        erased.map_err(|error| PutError::Undecided(self.fails(error)))
     }
 
-    /// A supply with nothing at hand.
+    /// Removes what these changes removed: overwrites these slots. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// When the disk failed. Whether it is gone is decided at the next start, or when it is removed again.
+    pub fn remove(&mut self, changes: &[Change], slots: Vec<u32>) -> Result<(), StoreError> {
+        self.owed.extend(changes.iter().filter_map(Change::name));
+        self.keys.overwrite(slots).and_then(|()| self.keys.sync()).map_err(|error| self.fails(error))
+    }
+
+    /// Ends the generation: all sessions, and the key pairs that they name, are gone. `after` is the vault after it.
+    /// Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::remove`].
+    pub fn clear_all(&mut self, after: &Vault) -> Result<(), StoreError> {
+        let proof = self.proof.sealed().map(crate::seal::Sealed::slot);
+        let ended = self.keys.begin_generation(after.slots().chain(proof));
+        ended.map_err(|error| self.fails(error))?;
+        // All other names were those of the generation that ended.
+        self.owed.retain(|name| matches!(name, Name::Unused(_)));
+        Ok(())
+    }
+
+    /// How many names the database has to be told of.
     #[must_use]
-    pub fn supply(&self) -> Supply {
-        Supply { slots: Vec::new(), next: Some(Arc::clone(&self.next)) }
+    pub fn owes(&self) -> usize {
+        if self.is_broken { 0 } else { self.owed.len() }
     }
 
-    /// Sees to it that a supply lasts for this many records. Blocks on the disk now and then.
+    /// Tells the database what the vault holds under some of the names that it is owed. Blocks on the disk.
     ///
     /// # Errors
     ///
-    /// When the disk failed.
-    pub fn replenish(&mut self, supply: &mut Supply, records: usize) -> Result<(), StoreError> {
-        self.keys.replenish(supply, records)
-    }
-
-    /// Makes the changes durable, all or none, and then erases the keys of what they removed: those in these
-    /// slots, and where all was cleared all others of its generation. What was erased comes into the supply as
-    /// new. Blocks on the disk.
-    ///
-    /// # Errors
-    ///
-    /// When the disk failed. Whether the changes are durable is then decided at the next start, and
-    /// nothing that is written later can be trusted.
-    pub fn commit(&mut self, changes: &[Change], erased: &[u32], supply: &mut Supply) -> Result<(), StoreError> {
-        let before = self.database.generation();
-        self.database.commit(changes)?;
-        for change in changes {
-            if let Change::PutUnused(pair) = change {
-                self.keys.take(pair.sealed().slot(), true);
-            }
-        }
-        self.keys.release(erased);
-        let cleared = changes.iter().position(|change| matches!(change, Change::ClearAll));
-        if let Some(at) = cleared {
-            self.keys.begin_generation(supply);
-            for change in &changes[at..] {
-                let sealed = match change {
-                    Change::PutSession(_, session) => session.sealed(),
-                    Change::PutInUse(pair) => pair.sealed(),
-                    _ => continue,
-                };
-                self.keys.take(sealed.slot(), false);
-            }
-        }
-        let secret = self.keys.erase(erased, cleared.map(|_| before), supply)?;
-        if let Some(secret) = secret {
-            self.generations[place(before)] = secret;
-            self.generation += 1;
-            self.scopes.in_use = std::mem::replace(&mut self.next, Scope::locked());
-            supply.next = Some(Arc::clone(&self.next));
-            self.unlock_scopes();
+    /// When the disk failed, or is full. Nothing is lost by it.
+    pub fn tell(&mut self, vault: &Vault) -> Result<(), StoreError> {
+        self.check_room()?;
+        let names: Vec<Name> = self.owed.iter().take(NAMES_PER_BATCH).cloned().collect();
+        self.commit(names.iter(), vault)?;
+        for name in &names {
+            self.owed.remove(name);
         }
         Ok(())
+    }
+
+    /// Whether nothing can be put any more.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// The size of the database's file in bytes; 0 when the system does not say.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.database.bytes().unwrap_or_default()
+        self.records.bytes()
     }
 
-    /// Whether most of the database's file is garbage, when it has to hold this many sessions and key pairs.
+    /// The reserve that a start may give up, to be made when nobody waits for it.
     #[must_use]
-    pub fn is_wasteful(&self, records: usize) -> bool {
-        self.bytes() > WORTH_REWRITING_BYTES + GENEROUS_RECORD_BYTES * records as u64
+    pub fn reserve(&self) -> Reserve {
+        Reserve::of(&self.path, self.bytes())
     }
 
-    /// Begins to rewrite the vault into a fresh database; see [`Rewrite`].
-    #[must_use]
-    pub fn rewrite(&self) -> Rewrite {
-        Rewrite {
-            store: self.path.clone(),
-            number: self.number + 1,
-            generation: self.database.generation(),
-            cancelled: Arc::new(AtomicBool::new(false)),
-        }
-    }
-
-    /// Makes a database that has caught up the current one. Blocks on the disk.
+    /// The file system that the store is on.
     ///
     /// # Errors
     ///
-    /// When the disk failed. Which of the two a next start would open is then unknown, so nothing may be
-    /// committed to either.
-    pub fn switch_to(&mut self, new: Rewritten) -> Result<Superseded, StoreError> {
-        let Rewritten { database, number } = new;
-        Current { number, commits: database.commits() }.write(&self.path)?;
-        let path = Current::directory(&self.path, self.number);
-        self.number = number;
-        Ok(Superseded { database: std::mem::replace(&mut self.database, database), path })
+    /// When the system does not say.
+    pub fn file_system(&self) -> std::io::Result<FileSystem> {
+        FileSystem::of(&self.path)
     }
 
-    /// Removes what a rewriting that failed has left.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be removed; the next start tries again.
-    pub fn remove_unfinished(&self) -> Result<(), StoreError> {
-        self.current().remove_others(&self.path)
+    /// The directory of the store.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    fn current(&self) -> Current {
-        Current { number: self.number, commits: self.database.commits() }
+    /// Tells the database what it is owed, and closes it. Blocks on the disk.
+    pub fn close(mut self, vault: &Vault) {
+        while self.owes() > 0 {
+            if let Err(error) = self.tell(vault) {
+                tracing::warn!(%error, "the database was not told what was removed; the next start tells it");
+                break;
+            }
+        }
+        // So that the next start knows when the database has lost any of it.
+        if !self.is_broken
+            && let Err(error) = self.keys.note()
+        {
+            tracing::warn!(%error, "the last commit is not noted");
+        }
+        let Self { path, records, is_broken, .. } = self;
+        let database = records.path().to_owned();
+        drop(records);
+        if is_broken {
+            return;
+        }
+        if let Err(error) = untouched::say_as_left(&path, &database) {
+            tracing::warn!(%error, "the next start will copy the database before it opens it");
+        }
     }
-}
 
-impl Drop for Store {
-    fn drop(&mut self) {
-        // All of these commits are on the disk. Without the note the next start checks against the last.
-        if let Err(error) = self.current().write(&self.path) {
-            tracing::warn!(%error, "the number of commits is not noted");
+    /// From now on every batch fails, as on a disk that broke.
+    #[cfg(test)]
+    pub(crate) fn break_database(&mut self) {
+        self.records.fail_from_now_on();
+    }
+
+    /// Tells the database what the vault holds under these names, in one step.
+    fn commit<'a>(&mut self, names: impl ExactSizeIterator<Item = &'a Name>, vault: &Vault) -> Result<(), StoreError> {
+        let (mut batch, count) = (Batch::default(), names.len());
+        for name in names {
+            batch.tell(self.keys.state().generation, name, vault.record(name));
+        }
+        self.commit_batch(batch, count)
+    }
+
+    /// Makes a batch durable, numbered.
+    fn commit_batch(&mut self, mut batch: Batch, changes: usize) -> Result<(), StoreError> {
+        let counts = Counts { commits: self.commits + 1, writes: self.keys.durable() };
+        batch.count(counts);
+        self.records.commit(batch, changes).map_err(|error| self.fails(error))?;
+        self.commits = counts.commits;
+        self.keys.set_commits(counts.commits);
+        Ok(())
+    }
+
+    fn vault_record(&self) -> Vec<u8> {
+        proof::record(self.header.vault, self.proof.sealed())
+    }
+
+    /// Whether the database can be written to.
+    fn check_room(&self) -> Result<(), StoreError> {
+        if self.is_broken {
+            return Err(StoreError::Broken);
+        }
+        match file_system::free(&self.path) {
+            Ok(free) if free < ROOM_TO_PUT => {
+                Err(FileSystem::of(&self.path).map_or_else(io_error("look at", &self.path), StoreError::Full))
+            }
+            // sled will say what it thinks of a system that does not.
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes note of a failure that leaves open what is on the disk.
+    fn fails(&mut self, error: StoreError) -> StoreError {
+        self.is_broken = true;
+        self.named(error)
+    }
+
+    /// Names the file system where the disk is full.
+    fn named(&self, error: StoreError) -> StoreError {
+        match self.file_system() {
+            Ok(file_system) if error.is_full() => StoreError::Full(file_system),
+            _ => error,
         }
     }
 }
 
-/// Where the secret of a generation is kept, of two.
-fn place(generation: u64) -> usize {
-    usize::from(!generation.is_multiple_of(2))
+fn removed_slot(change: &Change) -> Option<u32> {
+    match change {
+        Change::Removed(_, slot) => Some(*slot),
+        _ => None,
+    }
 }
 
-/// The vault that a database holds, sealed with what is in these slots.
-fn read_vault(
-    database: &Database,
-    directory: &Path,
-    scopes: Scopes,
-    keys: &mut Keys,
-    contents: &Contents,
-) -> Result<Vault, StoreError> {
-    let mut take = |number, is_unused| {
-        let slot = contents.slot(number).ok_or("the key of a record is missing")?;
-        if keys.take(number, is_unused) { Ok(slot) } else { Err("two records have the same key") }
-    };
-    let stored = database.read_all(directory, scopes, &mut take)?;
-    Vault::restore(stored).map_err(|error| StoreError::damaged(directory, error.to_string()))
+fn moved_slot(change: &Change) -> Option<u32> {
+    match change {
+        Change::Moved(_, slot) => Some(*slot),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -122,11 +122,12 @@ macro_rules! for_each_call {
                 ///
                 /// Faults: `WRONG_PASSPHRASE`, `UNLOCK_DELAYED`, `KEY_UNAVAILABLE`.
                 unlock: Unlock => VaultUnlocked = "unlock";
-                /// Gives the vault a new root key, kept under a key from the source that is named: one atomic, durable
-                /// step. What is kept under the old one is overwritten.
+                /// Gives the vault a new root key, wrapped under a key from the source that is named: one atomic,
+                /// durable step. What was wrapped under the old one is overwritten. A vault that has a passphrase
+                /// needs it for this, though it is unlocked.
                 ///
-                /// Faults: `VAULT_LOCKED`, `KEY_UNAVAILABLE`; `ACCESS_DENIED` to a user that is not the vault's
-                /// own.
+                /// Faults: `VAULT_LOCKED`, `WRONG_PASSPHRASE`, `UNLOCK_DELAYED`, `KEY_UNAVAILABLE`; `ACCESS_DENIED` to
+                /// a user that is not the vault's own.
                 rekey: Rekey => VaultRekeyed = "rekey";
                 /// Reads the state of the daemon.
                 ///

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{PublicKey, SessionKey};
+use crate::{KeySource, PublicKey, SessionKey};
 
 /// One change of the vault, as every subscriber sees it: after it is durable, in commit order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,11 @@ pub enum EventKind {
     VaultLocked,
     /// The vault was unlocked.
     VaultUnlocked,
+    /// The vault has another root key.
+    VaultRekeyed {
+        /// Where its wrapping key comes from now.
+        key_source: KeySource,
+    },
     /// Events up to this sequence number were not delivered, because the subscriber was too slow or
     /// a single change would have made too many: read the vault again.
     Resync,

@@ -1,5 +1,6 @@
 //! The parts that do no I/O, each alone: `cargo bench -p keyfob-tests`.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -7,8 +8,8 @@ use keyfob_proto::{ClearSession, Envelope, GetSession, LineBuffer, Request, Secr
 use keyfob_tests::login::token;
 use keyfob_tests::model::KeyPair as Pair;
 use keyfobd::clock::Timestamp;
-use keyfobd::seal::{Scope, Sealed, Supply};
-use keyfobd::vault::{Draft, Login, Mutation, NewKeyPair, Scopes, Signer, Vault};
+use keyfobd::seal::{Depth, Key, Scope, Sealed, Slot, VaultKeys, on_wiped_stack};
+use keyfobd::vault::{Draft, Login, Mutation, NewKeyPair, Signer, Vault};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -38,12 +39,16 @@ fn login(name: &str, public_key: &str) -> Login {
     Login::read(StoreSession { session_key, session_token }).expect("a token")
 }
 
+fn keys() -> VaultKeys {
+    VaultKeys::new(Key::fill(|bytes| bytes.fill(1)), b"a generation")
+}
+
 /// A vault of sessions that share a key pair.
 fn vault(sessions: u32) -> Vault {
     let pair = NewKeyPair::generate(NOW).expect("randomness");
     let public_key = pair.public_key().to_string();
-    let empty = Vault::empty(Scopes::without_store());
-    let mut draft = Draft::new(empty, NOW, Supply::without_store(2 * sessions + 2));
+    let (keys, mut stock) = (keys(), Slot::fresh_all(0..2 * sessions + 2).collect());
+    let mut draft = Draft::new(Vault::default(), NOW, Some(&keys), &mut stock);
     pair.apply(&mut draft).expect("a key pair");
     for number in 0..sessions {
         login(&number.to_string(), &public_key).apply(&mut draft).expect("a session");
@@ -52,6 +57,7 @@ fn vault(sessions: u32) -> Vault {
 }
 
 fn rules(criterion: &mut Criterion) {
+    let keys = keys();
     let public_key = &Pair::first(1)[0].public_key;
     criterion.bench_function("read a token", |bencher| bencher.iter(|| login("session", black_box(public_key))));
     for sessions in [10, 10_000] {
@@ -60,15 +66,18 @@ fn rules(criterion: &mut Criterion) {
         criterion.bench_function(&format!("read a session of {sessions}, as JSON"), |bencher| {
             let call = GetSession { session_key: Some(key.clone()) };
             bencher.iter(|| {
-                serde_json::to_vec(&vault.get_session(black_box(&call), NOW).expect("a session")).expect("JSON")
+                let found = on_wiped_stack(Depth::Shallow, || vault.get_session(black_box(&call), NOW, Some(&keys)));
+                serde_json::to_vec(&found.expect("a session")).expect("JSON")
             });
         });
         criterion.bench_function(&format!("clear a session of {sessions}"), |bencher| {
             bencher.iter_batched(
-                || (Draft::new(vault.clone(), NOW, Supply::default()), ClearSession { session_key: Some(key.clone()) }),
-                |(mut draft, clear)| {
+                || (vault.clone(), ClearSession { session_key: Some(key.clone()) }),
+                |(vault, clear)| {
+                    let mut stock = VecDeque::new();
+                    let mut draft = Draft::new(vault, NOW, None, &mut stock);
                     clear.apply(&mut draft).expect("a session");
-                    draft
+                    draft.finish()
                 },
                 BatchSize::SmallInput,
             );
@@ -77,21 +86,21 @@ fn rules(criterion: &mut Criterion) {
 }
 
 fn signatures(criterion: &mut Criterion) {
-    let vault = vault(1);
-    let pair = vault.signer(Signer::Active, NOW).expect("a session");
+    let (vault, keys) = (vault(1), keys());
+    let (pair, scope) = vault.signer(Signer::Active, NOW).expect("a session");
     criterion.bench_function("create a key pair", |bencher| bencher.iter(|| NewKeyPair::generate(NOW)));
-    criterion.bench_function("stamp 256 bytes", |bencher| bencher.iter(|| pair.stamp(black_box(&[7; 256]))));
+    criterion.bench_function("stamp 256 bytes", |bencher| {
+        bencher.iter(|| on_wiped_stack(Depth::Deep, || pair.stamp(Some(&keys), scope, black_box(&[7; 256]))));
+    });
 }
 
 fn seals(criterion: &mut Criterion) {
-    let (scope, plain) = (Scope::without_store(), [7; 600]);
-    let seal = || {
-        let slot = Supply::without_store(1).slot().expect("a slot");
-        Sealed::new(&scope, slot, b"a session", black_box(&plain)).expect("unlocked")
-    };
+    let (keys, plain) = (keys(), [7; 600]);
+    let seal = || Sealed::new(&keys, Scope::InUse, Slot::fresh(0), b"a session", black_box(&plain));
     criterion.bench_function("seal 600 bytes", |bencher| bencher.iter(seal));
     let sealed = seal();
-    criterion.bench_function("open 600 bytes", |bencher| bencher.iter(|| sealed.open(b"a session", <[u8]>::len)));
+    let open = || sealed.open(Some(&keys), Scope::InUse, b"a session", <[u8]>::len);
+    criterion.bench_function("open 600 bytes", |bencher| bencher.iter(open));
 }
 
 criterion_group!(pure, wire, rules, signatures, seals);

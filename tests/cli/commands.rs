@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::PathBuf;
 
 use keyfob::cli::Exit;
@@ -136,7 +137,7 @@ fn secrets_come_from_stdin_a_file_or_the_environment() {
     let private_key = fixture_key_pair()["privateKey"].as_str().unwrap().to_owned();
     let public_key = fixture_key_pair()["publicKey"].as_str().unwrap().to_owned();
     assert_eq!(vault.done(&format!(" {private_key}\n"), &["key", "import"]).trim(), public_key);
-    std::fs::write(&file, fixture("read-write")).unwrap();
+    fs::write(&file, fixture("read-write")).unwrap();
     vault.done("", &["store", "from-file", "--file", file.to_str().unwrap()]);
     assert_eq!(vault.json("", &["list"])["sessions"][0]["sessionKey"], "from-file");
 
@@ -263,24 +264,19 @@ fn help_names_every_command_and_each_has_an_example() {
     let dir = tempfile::tempdir().unwrap();
     let help = keyfob(dir.path(), "", &["--help"]).out;
     assert!(help.lines().count() <= 45, "fits a screen");
-    let commands = [
-        "store",
-        "list",
-        "show",
-        "use",
-        "active",
-        "clear",
-        "key",
-        "stamp",
-        "sign",
-        "status",
-        "watch",
-        "stop",
-        "tour",
-        "completions",
-        "man",
-    ];
-    for command in commands {
+    // There is a manual page for each, made from the same definitions.
+    let pages = tempfile::tempdir().unwrap();
+    keyfob(dir.path(), "", &["man", "--dir", pages.path().to_str().unwrap()]);
+    let pages = fs::read_dir(pages.path()).unwrap().map(|page| page.unwrap().file_name().into_string().unwrap());
+    let pages = pages.filter_map(|page| Some(page.strip_prefix("keyfob-")?.strip_suffix(".1")?.to_owned()));
+    let (subcommands, commands): (Vec<_>, Vec<_>) = pages.partition(|page| page.contains('-'));
+    assert!(commands.len() > 15 && !subcommands.is_empty(), "{commands:?} {subcommands:?}");
+    for command in &subcommands {
+        let words: Vec<_> = command.splitn(2, '-').chain(["--help"]).collect();
+        let ran = keyfob(dir.path(), "", &words);
+        assert!(ran.exit == Exit::Done && ran.out.contains("Example: "), "{command}: {}", ran.out);
+    }
+    for command in &commands {
         assert!(help.contains(&format!("\n  {command} ")), "{command}");
         let ran = keyfob(dir.path(), "", &[command, "--help"]);
         assert!(ran.exit == Exit::Done && ran.out.contains("Example: "), "{command}: {}", ran.out);
@@ -311,7 +307,7 @@ fn a_vault_is_locked_unlocked_and_rekeyed() {
     assert_eq!(vault.done("", &["lock"]), "locked\n");
     assert_eq!(vault.json("", &["lock"]), json!({ "wasLocked": true }));
     let status = vault.done("", &["status"]);
-    assert!(status.contains("locked, key from a passphrase"), "{status}");
+    assert!(status.contains("locked, wrapping key from a passphrase"), "{status}");
 
     let list = vault.done("", &["list"]);
     assert!(list.contains("* work"), "a locked vault tells names: {list}");
@@ -330,8 +326,15 @@ fn a_vault_is_locked_unlocked_and_rekeyed() {
     assert_eq!(vault.done("a new passphrase\n", &["unlock", "--passphrase-fd", "0"]), "unlocked\n");
     assert_eq!(vault.done("", &["unlock"]), "it was unlocked already\n");
     vault.done("{}", &["stamp"]);
-    vault.done("", &["vault", "rekey", "key-file"]);
+    let ran = keyfob(&vault.socket, "", &["vault", "rekey", "key-file"]);
+    assert!(ran.exit == Exit::Usage && ran.err.contains("--current-passphrase-fd"), "{}", ran.err);
+    let ran = keyfob(&vault.socket, "a guess\n", &["vault", "rekey", "key-file", "--current-passphrase-fd", "0"]);
+    assert!(ran.exit == Exit::Failed && ran.err.contains("(WRONG_PASSPHRASE)"), "{}", ran.err);
+    vault.daemon.clock.advance(std::time::Duration::from_secs(1));
+    vault.done("a new passphrase\n", &["vault", "rekey", "key-file", "--current-passphrase-fd", "0"]);
     assert_eq!(vault.json("", &["status"])["lock"]["keySource"], "keyFile");
+    let ran = keyfob(&vault.socket, "x", &["vault", "rekey", "key-file", "--current-passphrase-fd", "0"]);
+    assert!(ran.exit == Exit::Usage && ran.err.contains("has no passphrase"), "{}", ran.err);
     let ran = keyfob(&vault.socket, "x", &["vault", "rekey", "key-file", "--passphrase-fd", "0"]);
     assert_eq!(ran.exit, Exit::Usage);
     assert_eq!(keyfob(&vault.socket, "", &["vault", "rekey"]).exit, Exit::Usage);

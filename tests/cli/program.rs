@@ -6,9 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
+use std::time::Instant;
 
 use keyfob_tests::login::token;
-use keyfob_tests::programs;
+use keyfob_tests::{PATIENCE, programs};
 use serde_json::Value;
 
 fn command(dir: &Path) -> Command {
@@ -43,7 +44,12 @@ fn the_first_command_starts_the_daemon_and_the_next_ones_find_it() {
     let first: Value = serde_json::from_slice(&run(dir.path(), &["status", "--json"]).stdout).unwrap();
     let second: Value = serde_json::from_slice(&run(dir.path(), &["status", "--json"]).stdout).unwrap();
     assert_eq!(first["pid"], second["pid"]);
-    let log = fs::read_to_string(dir.path().join("data/keyfobd.log")).unwrap();
+    // A line waits a moment before it is written.
+    let begun = Instant::now();
+    let mut log = String::new();
+    while !log.contains("the vault is open") && begun.elapsed() < PATIENCE {
+        log = fs::read_to_string(dir.path().join("data/keyfobd.log")).unwrap();
+    }
     assert!(log.contains("the vault is open"), "{log}");
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn run(kills: u64, seed: u64, progress: &mut Progress) -> Result<(), 
         if !is_linearizable(&before, &clients, &after, &pairs) {
             let kept = directory.keep();
             return Err(format!(
-                "kill {kill}: before it the vault held\n{before:#?}\nafterwards\n{after:#?}\nand in between\n{clients:#?}\n\
+                "seed {seed}, kill {kill}: before it the vault held\n{before:#?}\nafterwards\n{after:#?}\nand in between\n{clients:#?}\n\
                  which cannot be. The vault is in {}",
                 kept.display()
             ));

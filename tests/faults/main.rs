@@ -58,9 +58,12 @@ fn main() -> ExitCode {
         Some(Fault::Kill { kills }) => kill::run(kills, seed, &mut Progress::new("kill", kills)),
         Some(Fault::PowerCut { cuts, without_fdatasync }) => {
             power_cut::run(cuts, seed, without_fdatasync, &mut Progress::new("power-cut", cuts))
+                .map_err(|loss| loss.to_string())
         }
-        None => kill::run(1000, seed, &mut Progress::new("kill", 1000))
-            .and_then(|()| power_cut::run(300, seed, false, &mut Progress::new("power-cut", 300))),
+        None => kill::run(1000, seed, &mut Progress::new("kill", 1000)).and_then(|()| {
+            let cuts = power_cut::run(300, seed, false, &mut Progress::new("power-cut", 300));
+            cuts.map_err(|loss| loss.to_string())
+        }),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -27,6 +27,12 @@ impl Progress {
         Self { is_silent: true, ..Self::new("", 0) }
     }
 
+    /// Says that a test was not run.
+    #[cfg(test)]
+    pub(crate) fn skipped(why: &str) {
+        let _ = writeln!(io::stderr(), "skipped: {why}");
+    }
+
     /// So many steps are done.
     pub(crate) fn step(&mut self, done: u64, details: &str) {
         if self.said.elapsed() >= EVERY {

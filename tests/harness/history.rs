@@ -36,9 +36,7 @@ pub fn is_linearizable(before: &Model, clients: &[Vec<Entry>], after: &[String],
             let Some(entry) = entry.filter(|entry| first_answer.is_none_or(|answer| entry.asked < answer)) else {
                 continue;
             };
-            let mut model = model.clone();
-            let said = entry.step.apply(pairs, "", &mut model);
-            if entry.answer.as_ref().is_none_or(|(_, answer)| *answer == said) {
+            for model in after_step(entry, &model, pairs) {
                 let mut taken = taken.clone();
                 taken[client] += 1;
                 if seen.insert((taken.clone(), model.clone())) {
@@ -48,6 +46,23 @@ pub fn is_linearizable(before: &Model, clients: &[Vec<Entry>], after: &[String],
         }
     }
     false
+}
+
+/// The vaults that a step may lead to. Of a prune that was not answered, any part may have been done.
+fn after_step(entry: &Entry, model: &Model, pairs: &[KeyPair]) -> Vec<Model> {
+    let Some((_, answer)) = &entry.answer else {
+        if matches!(entry.step, Step::Prune { .. })
+            && let Some(removals) = model.removals(&entry.step, pairs)
+        {
+            return model.selections(&removals);
+        }
+        let mut model = model.clone();
+        // A fault changes nothing.
+        let _ = entry.step.apply(pairs, "", &mut model);
+        return vec![model];
+    };
+    let mut model = model.clone();
+    if entry.step.apply(pairs, "", &mut model) == *answer { vec![model] } else { Vec::new() }
 }
 
 #[cfg(test)]
@@ -100,6 +115,23 @@ mod tests {
         assert!(check(&[vec![stored.clone(), unanswered.clone()]], &[STORE]));
         assert!(check(&[vec![stored, unanswered.clone()]], &[]));
         assert!(!check(&[vec![unanswered]], &[STORE]), "out of nowhere");
+    }
+
+    #[test]
+    fn a_prune_that_was_answered_is_whole_and_another_may_be_done_in_part() {
+        const CREATE: [Step; 2] = [Step::Create { pair: 0 }, Step::Create { pair: 1 }];
+        let (both, one) = (model(&CREATE), model(&CREATE[..1]));
+        let pairs = KeyPair::first(2);
+        let mut names: Vec<&str> = pairs.iter().map(|pair| &*pair.public_key).collect();
+        names.sort_unstable();
+        let prune = Step::Prune { min_age: Some(0) };
+        let unanswered = vec![vec![Entry { step: prune.clone(), asked: 1, answer: None }]];
+        let answered = vec![vec![answered(prune, 1, 2, &names)]];
+        for (left, of_unanswered, of_answered) in [(&both, true, false), (&one, true, false), (&model(&[]), true, true)]
+        {
+            assert_eq!(is_linearizable(&both, &unanswered, &left.contents(), &pairs), of_unanswered);
+            assert_eq!(is_linearizable(&both, &answered, &left.contents(), &pairs), of_answered);
+        }
     }
 
     #[test]

@@ -76,6 +76,46 @@ impl Model {
         }
     }
 
+    /// The removals that a step is, one by one, if it only removes: a prune is as many as it removes key pairs. `None`
+    /// where it puts something, or clears all.
+    #[must_use]
+    pub fn removals(&self, step: &Step, pairs: &[KeyPair]) -> Option<Vec<Removal>> {
+        Some(match step {
+            Step::Clear { name } => {
+                let name = name.map(|name| name.to_string()).or_else(|| self.active.clone());
+                name.filter(|name| self.sessions.contains_key(name)).map(Removal::Session).into_iter().collect()
+            }
+            Step::Delete { pair } => {
+                let pair = pairs[*pair].public_key.clone();
+                let is_there = self.pairs.contains_key(&pair) && !self.is_named(&pair);
+                is_there.then_some(Removal::KeyPair(pair)).into_iter().collect()
+            }
+            Step::Prune { .. } => {
+                let unused = self.pairs.keys().filter(|pair| !self.is_named(pair));
+                unused.cloned().map(Removal::KeyPair).collect()
+            }
+            Step::Sign { .. } | Step::List => Vec::new(),
+            Step::Create { .. } | Step::Store { .. } | Step::Activate { .. } | Step::ClearAll => return None,
+        })
+    }
+
+    /// Every vault that is left when some of these removals are done, and others are not.
+    #[must_use]
+    pub fn selections(&self, removals: &[Removal]) -> Vec<Self> {
+        assert!(removals.len() < 16, "too many to try all of them");
+        let selected = |bits: u32| removals.iter().enumerate().filter(move |(at, _)| bits & (1 << at) != 0);
+        let left = |bits| {
+            let mut model = self.clone();
+            selected(bits).for_each(|(_, removal)| match removal {
+                Removal::Session(name) if model.sessions.contains_key(name) => drop(model.remove(name)),
+                Removal::KeyPair(pair) if !model.is_named(pair) => drop(model.pairs.remove(pair)),
+                _ => {}
+            });
+            model
+        };
+        (0..1 << removals.len()).map(left).collect()
+    }
+
     fn is_named(&self, pair: &str) -> bool {
         self.sessions.values().any(|(named, _)| named == pair)
     }
@@ -190,6 +230,15 @@ impl Model {
         let pairs = self.pairs.iter().map(|(pair, at)| format!("pair {pair} {at} {}", self.is_named(pair)));
         self.list().into_iter().flatten().chain(pairs).collect()
     }
+}
+
+/// The unit in which things go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// A session, with its key pair unless another names it, and the pointer if it names the session.
+    Session(String),
+    /// An unused key pair.
+    KeyPair(String),
 }
 
 /// What a client may do. Names and key pairs go by number.

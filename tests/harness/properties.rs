@@ -1,11 +1,20 @@
 //! What must hold for whatever bytes arrive. The fuzzers in `tests/fuzz` search for bytes for which one of
 //! these panics; the tests in `tests/properties` try seeds, mutations of seeds, and random bytes.
 
-use keyfob_proto::{Envelope, LineBuffer, MAX_LINE_BYTES, Request, Secret, StoreSession, write_reply};
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use keyfob_proto::{Envelope, GetAllSessions, LineBuffer, MAX_LINE_BYTES, Request, Secret, StoreSession, write_reply};
 use keyfobd::clock::Timestamp;
-use keyfobd::seal::Supply;
-use keyfobd::store::record::{KeyPairRecord, SessionRecord};
-use keyfobd::vault::{Change, Draft, Login, Mutation, Scopes, Vault};
+use keyfobd::limits::MAX_RECORD_BYTES;
+use keyfobd::seal::{Key, SLOT_BYTES, Scope, Sealed, Slot, StoredSlot, VaultKeys};
+use keyfobd::store::record::{KeyPairRecord, SessionRecord, VaultRecord};
+use keyfobd::store::{Store, StoreError};
+use keyfobd::vault::{Change, Draft, Login, Mutation, NewKeyPair, Vault};
+use tempfile::TempDir;
+
+use crate::login::token;
 
 /// No fault may repeat this, wherever it stands in the input.
 pub const SECRET: &str = "s3cr3t-t0k3n";
@@ -101,8 +110,8 @@ pub fn a_token_is_read_and_stored_or_refused_without_an_echo(token: &[u8]) {
             return assert!(!fault.contains(SECRET), "{fault}");
         }
     };
-    let vault = Vault::empty(Scopes::without_store());
-    let mut draft = Draft::new(vault, Timestamp::default(), Supply::without_store(2));
+    let (keys, mut stock) = (VaultKeys::new(Key::random(), b"a generation"), Slot::fresh_all(0..2).collect());
+    let mut draft = Draft::new(Vault::default(), Timestamp::default(), Some(&keys), &mut stock);
     // There is no such key pair in this vault, which is not what a token is judged by.
     login.apply(&mut draft).expect("nothing has expired in 1970");
     let stored = draft.changes().iter().find_map(|change| match change {
@@ -110,10 +119,10 @@ pub fn a_token_is_read_and_stored_or_refused_without_an_echo(token: &[u8]) {
         _ => None,
     });
     let (key, session) = stored.expect("a session was stored");
-    assert_eq!(session.open(key).expect("it was just sealed").token.expose().as_bytes(), token);
+    assert_eq!(session.open(key, Some(&keys)).expect("it was just sealed").token.expose().as_bytes(), token);
     let record = SessionRecord::of(session);
     let bytes = record.encode();
-    assert!(bytes.len() <= keyfobd::store::MAX_RECORD_BYTES, "{} bytes", bytes.len());
+    assert!(bytes.len() <= MAX_RECORD_BYTES, "{} bytes", bytes.len());
     assert_eq!(SessionRecord::decode(&bytes), Ok((record, *session.public_key())));
 }
 
@@ -124,5 +133,91 @@ pub fn a_record_is_read_or_refused(bytes: &[u8]) {
     }
     if let Ok(pair) = KeyPairRecord::decode(bytes) {
         assert_eq!(KeyPairRecord::decode(&pair.encode()), Ok(pair));
+    }
+    if let Ok(vault) = VaultRecord::decode(bytes) {
+        assert_eq!(VaultRecord::decode(&vault.encode()), Ok(vault));
+    }
+}
+
+/// Bytes in the place of a slot are that slot or damage, and a record opens with its own slot only.
+pub fn a_slot_is_read_or_damaged(bytes: &[u8]) {
+    const NUMBER: u32 = 7;
+    let mut slot = [0; SLOT_BYTES];
+    let length = bytes.len().min(SLOT_BYTES);
+    slot[..length].copy_from_slice(&bytes[..length]);
+    let StoredSlot::Whole(read) = Slot::read(NUMBER, &slot) else { return };
+    assert_eq!(*read.to_bytes(), slot);
+    let keys = VaultKeys::new(Key::fill(|bytes| bytes.fill(1)), b"a generation");
+    let sealed = Sealed::new(&keys, Scope::InUse, Slot::fresh(NUMBER), b"a record", b"a secret");
+    let other = Sealed::stored(NUMBER, sealed.id(), Some(read), sealed.nonce(), sealed.ciphertext());
+    assert!(other.open(Some(&keys), Scope::InUse, b"a record", |_| ()).is_err());
+}
+
+/// A store whose file `keys` was written over opens or is refused. What it then shows was there before.
+///
+/// Each byte of the input, but for the first two of three, is written over one of the file: the two say how far on from
+/// the last one.
+pub fn a_file_of_keys_is_read_or_refused(input: &[u8]) {
+    static TEMPLATE: LazyLock<TempDir> = LazyLock::new(template);
+    let data_dir = tempfile::tempdir().expect("a temporary directory");
+    copy(TEMPLATE.path(), data_dir.path());
+    let path = data_dir.path().join("store/keys");
+    let mut bytes = fs::read(&path).expect("a file");
+    let mut at = 0;
+    for edit in input.chunks_exact(3) {
+        at = (at + usize::from(u16::from_be_bytes([edit[0], edit[1]]))) % bytes.len();
+        bytes[at] = edit[2];
+    }
+    fs::write(&path, &bytes).expect("a file");
+    match Store::open(data_dir.path()) {
+        Ok((store, vault)) => {
+            assert!(vault.session_count() <= SESSIONS);
+            // The header may be another now, or none that a key file opens.
+            if let Ok(wrapping) = store.wrapping_key()
+                && let Ok(keys) = store.unlock(&wrapping, &vault)
+            {
+                let call = GetAllSessions::default();
+                let _ = vault.get_all_sessions(&call, Timestamp::default(), Some(&keys));
+            }
+        }
+        Err(StoreError::Damaged { .. }) => {
+            assert!(fs::read(&path).expect("a file") == bytes, "left as it was");
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The sessions of the vault that [`a_file_of_keys_is_read_or_refused`] begins with.
+const SESSIONS: usize = 20;
+
+fn template() -> TempDir {
+    let data_dir = tempfile::tempdir().expect("a temporary directory");
+    let (mut store, vault) = Store::open(data_dir.path()).expect("a store");
+    let keys = store.unlock(&store.wrapping_key().expect("a key file"), &vault).expect("its key");
+    store.refill(2 * SESSIONS).expect("room");
+    let mut draft = Draft::new(vault, Timestamp::default(), Some(&keys), store.stock());
+    for number in 0..SESSIONS {
+        let pair = NewKeyPair::generate(Timestamp::default()).expect("randomness");
+        let token = token(&pair.public_key().to_string(), 4_000_000_000);
+        let session_key = number.to_string().parse().ok();
+        let login = Login::read(StoreSession { session_key, session_token: Secret::new(token) }).expect("a token");
+        login.apply(&mut draft).expect("a session");
+    }
+    let drafted = draft.finish();
+    store.put(&drafted.changes, &drafted.vault).expect("room");
+    store.close(&drafted.vault);
+    data_dir
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir(&target).expect("a directory");
+            copy(&entry.path(), &target);
+        } else if entry.file_name() != "reserve" {
+            fs::copy(entry.path(), target).expect("a file");
+        }
     }
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod disk;
+#[cfg(target_os = "linux")] // where a test may make a file system
+mod full;
 mod kill;
 mod lifecycle;
 #[cfg(target_os = "linux")] // which tells what a process uses
@@ -13,4 +15,10 @@ mod secrets;
 /// A directory with a short path for a daemon.
 fn directory() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("kf").tempdir().unwrap()
+}
+
+/// Says that a test, or a part of one, was not run.
+fn skipped(why: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }

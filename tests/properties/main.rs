@@ -7,8 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use keyfob_tests::properties::{
-    a_record_is_read_or_refused, a_request_is_read_or_refused_without_an_echo,
-    a_token_is_read_and_stored_or_refused_without_an_echo, lines_are_cut_the_same_however_they_arrive,
+    a_file_of_keys_is_read_or_refused, a_record_is_read_or_refused, a_request_is_read_or_refused_without_an_echo,
+    a_slot_is_read_or_damaged, a_token_is_read_and_stored_or_refused_without_an_echo,
+    lines_are_cut_the_same_however_they_arrive,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -35,13 +36,31 @@ fn records_hold() {
 }
 
 #[test]
+fn slots_hold() {
+    hold("slot", 20_000, a_slot_is_read_or_damaged);
+}
+
+#[test]
+fn files_of_keys_hold() {
+    hold("keys", 60, a_file_of_keys_is_read_or_refused);
+}
+
+#[test]
+fn the_seeds_of_slots_are_slots() {
+    use keyfobd::seal::{Slot, StoredSlot};
+    let seed = fs::read(Path::new(SEEDS).join("slot/whole")).unwrap();
+    assert!(matches!(Slot::read(7, &seed.try_into().unwrap()), StoredSlot::Whole(_)));
+}
+
+#[test]
 fn the_seeds_of_records_are_records() {
-    use keyfobd::store::record::{KeyPairRecord, SessionRecord};
+    use keyfobd::store::record::{KeyPairRecord, SessionRecord, VaultRecord};
     let seed = |name: &str| fs::read(Path::new(SEEDS).join("record").join(name)).unwrap();
     let (session, pair) = (seed("session"), seed("key-pair"));
     let (session, _) = SessionRecord::decode(&session).unwrap();
-    assert_eq!((session.expiry, session.slot, session.ciphertext.len()), (1_893_456_000, 7, 40));
-    assert_eq!(KeyPairRecord::decode(&pair).unwrap().slot, 4096);
+    assert_eq!((session.expiry, session.sealed.slot, session.sealed.ciphertext.len()), (1_893_456_000, 7, 40));
+    assert!(VaultRecord::decode(&seed("vault")).unwrap().proof.is_some());
+    assert_eq!(KeyPairRecord::decode(&pair).unwrap().sealed.slot, 4096);
 }
 
 const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds");

@@ -113,7 +113,10 @@ fn faults_survive_to_the_byte() {
 #[test]
 fn events_survive_to_the_byte() {
     let sessions = ["sessionStored", "sessionCleared", "activeSessionChanged", "sessionExpiring"];
-    assert_eq!(names("event"), sorted(sessions.into_iter().chain(["vaultLocked", "vaultUnlocked", "resync"])));
+    assert_eq!(
+        names("event"),
+        sorted(sessions.into_iter().chain(["vaultLocked", "vaultUnlocked", "vaultRekeyed", "resync"]))
+    );
     for (name, line) in golden("event") {
         let Some(Incoming::Event(event)) = Incoming::parse(line.as_bytes()) else { panic!("{line}") };
         // A new kind of event does not compile here until it has its golden file.
@@ -124,6 +127,7 @@ fn events_survive_to_the_byte() {
             EventKind::SessionExpiring { .. } => "sessionExpiring",
             EventKind::VaultLocked => "vaultLocked",
             EventKind::VaultUnlocked => "vaultUnlocked",
+            EventKind::VaultRekeyed { .. } => "vaultRekeyed",
             EventKind::Resync => "resync",
             EventKind::Unknown => "unknown",
         };

@@ -61,6 +61,28 @@ pub(super) struct PassphraseSource {
     passphrase_fd: Option<u32>,
 }
 
+/// Where the passphrase comes from that the vault has now: the terminal unless told otherwise.
+#[derive(Debug, Args)]
+pub(super) struct CurrentPassphraseSource {
+    /// Read the passphrase that the vault has now from this file descriptor (0 is stdin) instead of asking on the
+    /// terminal
+    #[arg(long, value_name = "FD")]
+    current_passphrase_fd: Option<u32>,
+}
+
+impl CurrentPassphraseSource {
+    /// Whether one was named.
+    pub(super) fn is_given(&self) -> bool {
+        self.current_passphrase_fd.is_some()
+    }
+
+    /// The passphrase, without the end of its line.
+    pub(super) fn read(&self, session: &mut Session<'_, '_>) -> Result<Zeroizing<String>, Failure> {
+        let how = ("Current passphrase: ", "--current-passphrase-fd");
+        read_passphrase(self.current_passphrase_fd, how, session)
+    }
+}
+
 impl PassphraseSource {
     /// Whether one was named.
     pub(super) fn is_given(&self) -> bool {
@@ -69,17 +91,7 @@ impl PassphraseSource {
 
     /// The passphrase, without the end of its line.
     pub(super) fn read(&self, prompt: &str, session: &mut Session<'_, '_>) -> Result<Zeroizing<String>, Failure> {
-        let text = match self.passphrase_fd {
-            Some(0) => utf8(read_all(&mut session.output.io.stdin, MAX_SECRET_BYTES)?)?,
-            Some(descriptor) => utf8(read_file(&format!("/dev/fd/{descriptor}").into(), MAX_SECRET_BYTES)?)?,
-            None if session.output.io.can_ask => Zeroizing::new(rpassword::prompt_password(prompt)?),
-            None => {
-                let message = "there is no terminal to ask on: pass the passphrase with --passphrase-fd FD";
-                return Err(Failure::Input(message.to_owned()));
-            }
-        };
-        let text = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
-        if text.is_empty() { Err(Failure::Input("the passphrase is empty".to_owned())) } else { Ok(text) }
+        read_passphrase(self.passphrase_fd, (prompt, "--passphrase-fd"), session)
     }
 
     /// A new passphrase; a person is asked twice.
@@ -91,6 +103,24 @@ impl PassphraseSource {
             Err(Failure::Input("that was another passphrase; nothing was changed".to_owned()))
         }
     }
+}
+
+fn read_passphrase(
+    descriptor: Option<u32>,
+    (prompt, flag): (&str, &str),
+    session: &mut Session<'_, '_>,
+) -> Result<Zeroizing<String>, Failure> {
+    let text = match descriptor {
+        Some(0) => utf8(read_all(&mut session.output.io.stdin, MAX_SECRET_BYTES)?)?,
+        Some(descriptor) => utf8(read_file(&format!("/dev/fd/{descriptor}").into(), MAX_SECRET_BYTES)?)?,
+        None if session.output.io.can_ask => Zeroizing::new(rpassword::prompt_password(prompt)?),
+        None => {
+            let message = format!("there is no terminal to ask on: pass the passphrase with {flag} FD");
+            return Err(Failure::Input(message));
+        }
+    };
+    let text = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    if text.is_empty() { Err(Failure::Input("the passphrase is empty".to_owned())) } else { Ok(text) }
 }
 
 /// Where a payload comes from: standard input unless told otherwise.

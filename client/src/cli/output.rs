@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use keyfob_proto::{Session, SessionKey};
+use keyfob_proto::{KeySource, Session, SessionKey};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -101,6 +101,17 @@ pub(super) fn span(seconds: u64) -> String {
 pub(super) fn expires_in(expiry: u64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     span(expiry.saturating_sub(now.as_secs()))
+}
+
+/// Where a vault's wrapping key comes from.
+pub(super) fn wrapping_key(source: KeySource) -> &'static str {
+    match source {
+        KeySource::KeyFile => "wrapping key from a file in the data directory",
+        KeySource::Passphrase => "wrapping key from a passphrase",
+        KeySource::Keyring => "wrapping key from the platform's keyring",
+        KeySource::Credential => "wrapping key from systemd's credential",
+        KeySource::Unknown => "wrapping key from a source that this release does not know",
+    }
 }
 
 #[cfg(test)]

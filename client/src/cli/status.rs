@@ -1,7 +1,7 @@
 use clap::Args;
-use keyfob_proto::{DaemonStatus, Health, KeySource};
+use keyfob_proto::{DaemonStatus, Health, StorageStatus};
 
-use super::output::{name, span};
+use super::output::{name, span, wrapping_key};
 use super::{Failure, Session};
 
 /// Show the state of the daemon
@@ -21,7 +21,12 @@ fn text(status: &DaemonStatus) -> String {
     let counts = &status.counts;
     let health = match status.health {
         Health::Ok => "ok".to_owned(),
-        Health::StorageFailed => "the disk failed: nothing is written until the daemon is restarted".to_owned(),
+        Health::StorageFull => {
+            "the disk is full: nothing is stored until there is room, and clearing goes on".to_owned()
+        }
+        Health::StorageFailed => {
+            "the disk failed: nothing is stored until the daemon is restarted, and clearing goes on".to_owned()
+        }
         Health::Unknown => "unknown to this release of keyfob".to_owned(),
     };
     let lines = [
@@ -31,6 +36,7 @@ fn text(status: &DaemonStatus) -> String {
         ),
         ("running for", span(status.uptime_seconds)),
         ("health", health),
+        ("storage", storage(status)),
         ("lock", lock(status)),
         ("memory", memory(status)),
         ("active", status.active_session_key.as_ref().map_or_else(|| "none".to_owned(), name)),
@@ -44,14 +50,20 @@ fn text(status: &DaemonStatus) -> String {
     lines.map(|(field, value)| format!("{field:13} {value}")).join("\n")
 }
 
-fn lock(status: &DaemonStatus) -> String {
-    let source = match status.lock.key_source {
-        KeySource::KeyFile => "key from a file in the data directory",
-        KeySource::Passphrase => "key from a passphrase",
-        KeySource::Keyring => "key from the platform's keyring",
-        KeySource::Credential => "key from systemd's credential",
-        KeySource::Unknown => "key from a source that this release does not know",
+fn storage(status: &DaemonStatus) -> String {
+    let StorageStatus { file_system, overwrites_in_place, free_bytes, fault } = &status.storage;
+    let gone = match overwrites_in_place {
+        Some(true) => "what is cleared is overwritten in place",
+        Some(false) => "what is cleared stays in old blocks until they are used again",
+        None => "whether what is cleared is overwritten in place is not known",
     };
+    let free = free_bytes.map(|bytes| format!(", {} MiB free", bytes / (1024 * 1024))).unwrap_or_default();
+    let fault = fault.as_ref().map(|fault| format!("; {fault}")).unwrap_or_default();
+    format!("{file_system}{free}; {gone}{fault}")
+}
+
+fn lock(status: &DaemonStatus) -> String {
+    let source = wrapping_key(status.lock.key_source);
     let state = if status.lock.locked { "locked" } else { "unlocked" };
     let after = status.lock.lock_after_seconds.map(|seconds| format!(", locks itself after {}", span(seconds)));
     format!("{state}, {source}{}", after.unwrap_or_default())

@@ -5,14 +5,14 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use keyfob_proto::{KeySource, Rekey, Secret, Status};
 
-use super::input::PassphraseSource;
+use super::input::{CurrentPassphraseSource, PassphraseSource};
 use super::{Failure, Session};
 use crate::blocking;
 
 /// How often a person is told how far it has come.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
-/// Change what keeps the vault: its key
+/// Change the wrapping key, under which the vault's root key is kept
 ///
 /// Example: keyfob vault rekey passphrase
 #[derive(Debug, Subcommand)]
@@ -28,20 +28,23 @@ impl Vault {
     }
 }
 
-/// Give the vault a new root key, and say where the key comes from that opens it
+/// Give the vault a new root key, and say where its wrapping key comes from
 ///
-/// One atomic, durable step: a crash leaves the vault with the old key or the new one. What is kept under the old
-/// one is overwritten. The vault has to be unlocked.
+/// One atomic, durable step: a crash leaves the vault with the old key or the new one. What was wrapped under the old
+/// one is overwritten. The vault has to be unlocked, and a vault that has a passphrase asks for it first.
 ///
 /// Example: keyfob vault rekey passphrase
 #[derive(Debug, Args)]
 #[command(name = "rekey")]
 pub(super) struct RekeyArgs {
-    /// Where the key comes from
+    /// Where the wrapping key comes from
     source: Source,
 
     #[command(flatten)]
     passphrase: PassphraseSource,
+
+    #[command(flatten)]
+    current: CurrentPassphraseSource,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -69,17 +72,25 @@ impl From<Source> for KeySource {
 
 impl RekeyArgs {
     fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        if self.passphrase.is_given() && self.source != Source::Passphrase {
+            return Err(Failure::Input("--passphrase-fd goes with the source `passphrase`".to_owned()));
+        }
+        let mut client = session.connect()?;
+        let lock = client.status(Status {})?.lock;
+        let has_passphrase = lock.key_source == KeySource::Passphrase;
+        if self.current.is_given() && !has_passphrase {
+            return Err(Failure::Input("the vault has no passphrase: leave --current-passphrase-fd out".to_owned()));
+        }
+        // A vault that is locked and empty needs none: it may be lost.
+        let is_asked = has_passphrase && (!lock.locked || self.current.is_given());
+        let current_passphrase = if is_asked { Some(Secret::new(self.current.read(session)?.as_str())) } else { None };
         let passphrase = match self.source {
             Source::Passphrase => Some(Secret::new(self.passphrase.read_new(session)?.as_str())),
-            _ if self.passphrase.is_given() => {
-                return Err(Failure::Input("--passphrase-fd goes with the source `passphrase`".to_owned()));
-            }
             _ => None,
         };
         let key_source = self.source.into();
-        let mut client = session.connect()?;
         let watcher = if session.output.io.can_ask { Some(session.connect()?) } else { None };
-        let call = Rekey { key_source, passphrase };
+        let call = Rekey { key_source, passphrase, current_passphrase };
         let rekeyed = thread::scope(|scope| {
             let (done, is_done) = mpsc::channel::<()>();
             let rekeying = scope.spawn(move || {
@@ -110,7 +121,7 @@ fn show_progress(
 ) -> Result<(), Failure> {
     while is_done.recv_timeout(PROGRESS_EVERY) == Err(RecvTimeoutError::Timeout) {
         if let Some(progress) = watcher.status(Status {})?.lock.rekeying {
-            session.output.note(format!("{} of {} record keys", progress.done, progress.total))?;
+            session.output.note(format!("{} of {} records", progress.done, progress.total))?;
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 use clap::Args;
 use keyfob_proto::{ClearReason, Event, EventKind};
 
-use super::output::{name, span};
+use super::output::{name, span, wrapping_key};
 use super::{Failure, Session};
 
 /// Print the vault's events as they come, until interrupted
@@ -47,6 +47,7 @@ fn text(event: &Event) -> String {
             format!("{} expires within {}, at {expiry} (Unix time)", name(session_key), span(60))
         }
         EventKind::VaultLocked => "the vault is locked".to_owned(),
+        EventKind::VaultRekeyed { key_source } => format!("vault rekeyed; {}", wrapping_key(*key_source)),
         EventKind::VaultUnlocked => "the vault is unlocked".to_owned(),
         EventKind::Resync => "some events were missed: read the vault again".to_owned(),
         EventKind::Unknown => "an event that this release does not know".to_owned(),

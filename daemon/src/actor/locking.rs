@@ -1,28 +1,13 @@
-//! Locking, unlocking and rekeying: what the actor does to the vault's keys, between two commits.
+//! Locking, unlocking and rekeying: what the actor does to the vault's keys, between two groups.
 
 use keyfob_proto::{By, Code, EventKind, Fault, KeySource};
-use tokio::sync::oneshot;
 
-use super::{Actor, GROUP, Handle, Submission, shutting_down, storage_failed};
-use crate::key_source::Source;
-use crate::seal::Key;
-use crate::store::{RekeyError, Store, not_its_key};
+use super::Actor;
+use super::commit::storage_failed;
+use super::handle::Handle;
+use crate::seal::{Depth, Key, on_wiped_stack};
+use crate::store::{Origin, RekeyError, UnlockError};
 use crate::vault::Announcement;
-
-/// Whether the vault is locked, and where its key comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lock {
-    /// Whether it is locked.
-    pub locked: bool,
-    /// Where the key comes from.
-    pub source: Source,
-}
-
-impl Lock {
-    pub(super) fn of(store: &Store) -> Self {
-        Self { locked: store.is_locked(), source: store.key_source().clone() }
-    }
-}
 
 impl Handle {
     /// Locks the vault. Answers whether it was locked before.
@@ -34,93 +19,119 @@ impl Handle {
         self.act(move |actor| Ok(actor.lock(by))).await
     }
 
-    /// Unlocks the vault. Answers whether it was locked before.
+    /// Unlocks the vault with its wrapping key. Answers whether it was locked before.
     ///
     /// # Errors
     ///
-    /// `WRONG_PASSPHRASE` when this is not its key; `SHUTTING_DOWN`.
-    pub async fn unlock(&self, key: Key, by: Option<By>) -> Result<bool, Fault> {
-        self.act(move |actor| actor.unlock(&key, by)).await
+    /// `WRONG_PASSPHRASE`, or `KEY_UNAVAILABLE` where it is no passphrase, when this is not its key; `KEY_UNAVAILABLE`
+    /// when its root key is not that of the records; `SHUTTING_DOWN`.
+    pub async fn unlock(&self, wrapping: Key, by: Option<By>) -> Result<bool, Fault> {
+        self.act(move |actor| actor.unlock(&wrapping, by)).await
     }
 
-    /// Gives the vault a new root key, wrapped under this key from this source, which is removed again where that
+    /// Whether this is the wrapping key of the vault, locked or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Handle::unlock`].
+    pub async fn check(&self, wrapping: Key) -> Result<(), Fault> {
+        self.act(move |actor| actor.unlocked(&wrapping).map(drop)).await
+    }
+
+    /// Gives the vault a new root key, wrapped under this key from this origin, which is removed again where that
     /// fails. Answers how many records there are.
     ///
     /// # Errors
     ///
     /// `VAULT_LOCKED`, `STORAGE_ERROR`, `SHUTTING_DOWN`.
-    pub async fn rekey(&self, source: Source, key: Key, by: By) -> Result<u64, Fault> {
-        self.act(move |actor| actor.rekey(&source, &key, Some(by))).await
-    }
-
-    async fn act<T: Send + 'static>(
-        &self,
-        act: impl FnOnce(&mut Actor) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
-        let (sender, receiver) = oneshot::channel();
-        // The caller may have hung up; its answer is then nobody's.
-        let act = move |actor: &mut Actor| drop(sender.send(act(actor)));
-        self.queue.send(Submission::Act(Box::new(act))).await.map_err(|_| shutting_down())?;
-        receiver.await.map_err(|_| shutting_down())?
+    pub async fn rekey(&self, origin: Origin, wrapping: Key, by: By) -> Result<u64, Fault> {
+        self.act(move |actor| actor.rekey(&origin, &wrapping, by)).await
     }
 }
 
 impl Actor {
+    /// Unlocks the vault if its wrapping key is to be had without anybody's help; one that comes from a passphrase is
+    /// waited for.
+    ///
+    /// # Errors
+    ///
+    /// `KEY_UNAVAILABLE`. It stays locked.
+    pub fn unlock_by_itself(&mut self) -> Result<(), Fault> {
+        if self.store.origin().kind() == KeySource::Passphrase {
+            return Ok(());
+        }
+        let wrapping = self.store.wrapping_key()?;
+        // Nobody can have subscribed yet.
+        self.open_with(&wrapping).map(drop)
+    }
+
     fn lock(&mut self, by: Option<By>) -> bool {
-        let was_locked = self.store.is_locked();
-        self.store.lock();
-        self.vault.borrow().forget_signing_keys();
+        let was_locked = self.published.keys_mut().open.take().is_none();
         if !was_locked {
-            self.show_lock(EventKind::VaultLocked, by);
+            self.announce(EventKind::VaultLocked, by);
         }
         was_locked
     }
 
-    fn unlock(&mut self, key: &Key, by: Option<By>) -> Result<bool, Fault> {
-        let was_locked = self.store.is_locked();
-        if !self.store.unlock(key) {
-            return Err(match self.store.key_source().kind() {
-                KeySource::Passphrase => Fault::new(Code::WrongPassphrase, "this is not the passphrase of the vault"),
-                _ => not_its_key(),
-            });
-        }
+    fn unlock(&mut self, wrapping: &Key, by: Option<By>) -> Result<bool, Fault> {
+        let was_locked = self.open_with(wrapping)?;
         if was_locked {
-            self.show_lock(EventKind::VaultUnlocked, by);
+            self.announce(EventKind::VaultUnlocked, by);
         }
         Ok(was_locked)
     }
 
-    fn show_lock(&self, kind: EventKind, by: Option<By>) {
-        self.lock.send_replace(Lock::of(&self.store));
+    /// Shows everybody the keys that follow from a wrapping key. Answers whether there were none before.
+    fn open_with(&mut self, wrapping: &Key) -> Result<bool, Fault> {
+        let keys = self.unlocked(wrapping)?;
+        // Where the vault was emptied and rekeyed while it was locked.
+        if let Err(error) = self.store.prove(&keys) {
+            self.notice(&error);
+        }
+        Ok(self.published.keys_mut().open.replace(keys).is_none())
+    }
+
+    fn unlocked(&self, wrapping: &Key) -> Result<crate::seal::VaultKeys, Fault> {
+        self.store.unlock(wrapping, &self.published.vault()).map_err(|error| match error {
+            UnlockError::NotItsKey if self.store.origin().kind() == KeySource::Passphrase => {
+                Fault::new(Code::WrongPassphrase, "this is not the passphrase of the vault")
+            }
+            error => Fault::new(Code::KeyUnavailable, error.to_string()),
+        })
+    }
+
+    fn announce(&self, kind: EventKind, by: Option<By>) {
         self.published.events.publish(vec![Announcement { kind, by }]);
     }
 
-    fn rekey(&mut self, source: &Source, key: &Key, by: Option<By>) -> Result<u64, Fault> {
-        if self.published.has_failed() {
-            self.store.discard(source);
+    fn rekey(&mut self, origin: &Origin, wrapping: &Key, by: By) -> Result<u64, Fault> {
+        if self.store.is_broken() || self.undecided.is_some() || !self.unfinished.is_empty() {
+            self.store.discard(origin);
             return Err(storage_failed("the disk failed earlier, so nothing was tried"));
         }
-        let was_locked = self.store.is_locked();
         let progress = self.published.rekeying.clone();
-        let vault = self.vault.borrow().clone();
-        let rekeyed = tokio::task::block_in_place(|| self.store.rekey(&vault, source, key, &progress));
+        let vault = self.published.vault();
+        let rekeyed = {
+            let keys = self.published.keys();
+            on_wiped_stack(Depth::Deep, || self.store.rekey(&vault, keys.open.as_ref(), (origin, wrapping), &progress))
+        };
         progress.end();
         match rekeyed {
-            Ok(mut rekeyed) => {
-                rekeyed.continues(&vault);
-                self.supply = self.store.supply();
-                self.replace(rekeyed, GROUP);
+            Ok((rekeyed, new)) => {
+                let mut keys = self.published.keys_mut();
+                let old = self.published.replace(rekeyed);
+                let was_locked = keys.open.replace(new).is_none();
+                keys.origin = origin.clone();
+                drop(keys);
+                self.drop_old(old, crate::limits::GROUP);
+                self.announce(EventKind::VaultRekeyed { key_source: origin.kind() }, Some(by));
                 if was_locked {
-                    self.show_lock(EventKind::VaultUnlocked, by);
-                } else {
-                    self.lock.send_replace(Lock::of(&self.store));
+                    self.announce(EventKind::VaultUnlocked, Some(by));
                 }
                 Ok(vault.record_count() as u64)
             }
             Err(RekeyError::Locked(locked)) => Err(locked.into()),
-            Err(RekeyError::NotBegun(error)) => {
-                Err(Fault::new(Code::StorageError, format!("{error}; the vault is as it was")))
-            }
+            Err(RekeyError::NotBegun(error)) => Err(storage_failed(&format!("{error}; the vault is as it was"))),
             Err(RekeyError::Failed(error)) => {
                 self.fail(&error);
                 Err(storage_failed("the disk failed: which key the vault has is decided at the next start"))

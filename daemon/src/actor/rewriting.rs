@@ -1,31 +1,45 @@
 //! [`Rewriting`]: a rewriting of the vault that is under way beside the actor.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
+use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::published::Published;
+use crate::limits::MAX_CHANGED_MEANWHILE;
 use crate::store::{Rewritten, Store, StoreError, Superseded};
-use crate::vault::{Change, Vault};
+use crate::vault::{Change, Name};
 
-/// A task that writes the vault into a fresh database, and what was committed since it began.
+/// A task that writes the vault into a fresh database, and the names that have changed since it began.
 pub(super) struct Rewriting {
     task: JoinHandle<Result<Option<Rewritten>, StoreError>>,
     cancelled: Arc<AtomicBool>,
-    since: Vec<Change>,
+    changed: HashSet<Name>,
 }
 
 impl Rewriting {
-    /// Begins to rewrite `vault`, which is what the store holds now.
-    pub(super) fn begin(store: &Store, vault: Arc<Vault>) -> Self {
+    /// Begins to rewrite what is published.
+    pub(super) fn begin(store: &Store, published: Arc<Published>) -> Self {
         let rewrite = store.rewrite();
         let cancelled = rewrite.cancelled();
-        Self { task: spawn_blocking(move || rewrite.write(&vault)), cancelled, since: Vec::new() }
+        let task = spawn_blocking(move || rewrite.write(|| published.vault()));
+        Self { task, cancelled, changed: HashSet::new() }
     }
 
-    /// Takes note of a commit.
+    /// Takes note of a commit. Gives up when all was cleared, for hardly anything is left to be written, or when more
+    /// has changed than it means to remember.
     pub(super) fn committed(&mut self, changes: &[Change]) {
-        self.since.extend_from_slice(changes);
+        if changes.iter().any(|change| matches!(change, Change::ClearedAll)) {
+            self.cancelled.store(true, Ordering::Relaxed);
+        }
+        if !self.cancelled.load(Ordering::Relaxed) {
+            self.changed.extend(changes.iter().filter_map(Change::name));
+        }
+        if self.changed.len() > MAX_CHANGED_MEANWHILE {
+            self.cancelled.store(true, Ordering::Relaxed);
+            self.changed = HashSet::new();
+        }
     }
 
     /// Waits until the task is done, or for ever when there is none. May be dropped and asked again.
@@ -36,14 +50,9 @@ impl Rewriting {
         }
     }
 
-    /// The new database with all that was committed since; `None` when the task gave up.
-    pub(super) fn catch_up(
-        self,
-        rewritten: Result<Option<Rewritten>, StoreError>,
-    ) -> Result<Option<Rewritten>, StoreError> {
-        let Some(mut new) = rewritten? else { return Ok(None) };
-        block_in_place(|| new.catch_up(&self.since))?;
-        Ok(Some(new))
+    /// The names that have changed since it began; none when it was given up, so that what it wrote is of no use.
+    pub(super) fn changed(self) -> Option<HashSet<Name>> {
+        (!self.cancelled.load(Ordering::Relaxed)).then_some(self.changed)
     }
 
     /// Gives up. What is left is removed by the next start.
@@ -54,7 +63,7 @@ impl Rewriting {
     }
 }
 
-/// Removes the database that was current before, on nobody's time.
+/// Removes the database that was in force before, on nobody's time.
 pub(super) fn remove_in_background(old: Superseded) {
     spawn_blocking(move || match old.remove() {
         Ok(()) => tracing::info!("the vault was rewritten"),

@@ -1,51 +1,140 @@
-//! [`Slot`]: where the key of one record is kept; and the [`Supply`] of those that no record uses yet.
+//! [`Slot`]: the 64 bytes from which the key of one record follows.
+//!
+//! | at byte | what |
+//! | --- | --- |
+//! | 0 | the id, 8 bytes, random |
+//! | 8 | the salt, 16 bytes |
+//! | 24 | the mask, 32 bytes |
+//! | 56 | the slot's number, 4 bytes big-endian |
+//! | 60 | CRC-32 of all that, 4 bytes big-endian |
 
-use std::sync::Arc;
-
-use keyfob_proto::{Code, Fault};
 use zeroize::Zeroizing;
 
-use super::{KEY_BYTES, Key, Scope, prf, random};
+use super::key::{KEY_BYTES, Key, derive_into};
+use super::random::fill_random;
 
-/// The length of a slot, in bytes: it never lies across two sectors of a disk.
+/// The length of a slot, in bytes: a power of two, so that none crosses a sector.
 pub const SLOT_BYTES: usize = 64;
 
-/// Where the key of one record is kept, and what is kept there.
-#[derive(Clone)]
+const ID_BYTES: usize = 8;
+const SALT_BYTES: usize = 16;
+const SECRET_BYTES: usize = SALT_BYTES + KEY_BYTES;
+const CHECKED_BYTES: usize = SLOT_BYTES - 4;
+
+/// Tells what is in a slot from what was there before. A record lives while its slot has the id that it was sealed
+/// with.
+pub type SlotId = [u8; ID_BYTES];
+
+/// Salt and mask.
+pub type SlotSecret = Zeroizing<[u8; SECRET_BYTES]>;
+
+/// A slot: its place in the file, counted from 0, and what is in it.
 pub struct Slot {
-    /// Its place in the store's file, counted from 0.
-    pub number: u32,
-    bytes: Zeroizing<[u8; SLOT_BYTES]>,
+    number: u32,
+    id: SlotId,
+    secret: SlotSecret,
+}
+
+/// What is found in a slot of the file.
+#[derive(Debug)]
+pub enum StoredSlot {
+    /// A slot.
+    Whole(Slot),
+    /// Bytes that are not what was written.
+    Damaged,
 }
 
 impl Slot {
-    /// The slot of this number that holds these bytes.
+    /// A new slot, made in memory. Only these seal.
+    ///
+    /// # Panics
+    ///
+    /// As [`fill_random`].
     #[must_use]
-    pub fn new(number: u32, bytes: Zeroizing<[u8; SLOT_BYTES]>) -> Self {
-        Self { number, bytes }
+    pub fn fresh(number: u32) -> Self {
+        let mut bytes = Zeroizing::new([0; ID_BYTES + SECRET_BYTES]);
+        fill_random(&mut *bytes);
+        Self::of(number, &bytes)
     }
 
-    /// What the store keeps.
+    /// New slots of these numbers.
+    ///
+    /// # Panics
+    ///
+    /// As [`fill_random`].
+    pub fn fresh_all(numbers: impl ExactSizeIterator<Item = u32>) -> impl Iterator<Item = Self> {
+        const BYTES: usize = ID_BYTES + SECRET_BYTES;
+        let mut bytes = Zeroizing::new(vec![0; numbers.len() * BYTES]);
+        fill_random(&mut bytes);
+        numbers.enumerate().map(move |(at, number)| {
+            let bytes = bytes[at * BYTES..][..BYTES].try_into().expect("its length");
+            Self::of(number, bytes)
+        })
+    }
+
+    fn of(number: u32, bytes: &[u8; ID_BYTES + SECRET_BYTES]) -> Self {
+        let mut slot = Self { number, id: [0; ID_BYTES], secret: Zeroizing::new([0; SECRET_BYTES]) };
+        slot.id.copy_from_slice(&bytes[..ID_BYTES]);
+        slot.secret.copy_from_slice(&bytes[ID_BYTES..]);
+        slot
+    }
+
+    /// What the bytes of the file say of the slot of this number.
     #[must_use]
-    pub fn bytes(&self) -> &[u8; SLOT_BYTES] {
-        &self.bytes
+    pub fn read(number: u32, bytes: &[u8; SLOT_BYTES]) -> StoredSlot {
+        let (checked, sum) = bytes.split_at(CHECKED_BYTES);
+        if crc32fast::hash(checked).to_be_bytes() != *sum || number.to_be_bytes() != checked[CHECKED_BYTES - 4..] {
+            return StoredSlot::Damaged;
+        }
+        match checked[..CHECKED_BYTES - 4].try_into() {
+            Ok(bytes) => StoredSlot::Whole(Self::of(number, bytes)),
+            Err(_) => StoredSlot::Damaged,
+        }
     }
 
-    pub(super) fn key_under(&self, scope: &Key) -> Key {
-        let (salt, mask) = self.bytes.split_at(KEY_BYTES);
-        let mut key = prf(scope, &[salt]);
-        key.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
-        key
-    }
-
-    /// The slot that holds a record's key under another scope key. `salt` is random.
-    pub(super) fn wrapping(number: u32, key: &Key, scope: &Key, salt: &Key) -> Self {
+    /// The bytes for the file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<[u8; SLOT_BYTES]> {
         let mut bytes = Zeroizing::new([0; SLOT_BYTES]);
-        let (new_salt, mask) = bytes.split_at_mut(KEY_BYTES);
-        new_salt.copy_from_slice(&**salt);
-        mask.copy_from_slice(&*prf(scope, &[&**salt]));
-        mask.iter_mut().zip(key.iter()).for_each(|(mask, byte)| *mask ^= byte);
-        Self { number, bytes }
+        bytes[..ID_BYTES].copy_from_slice(&self.id);
+        bytes[ID_BYTES..ID_BYTES + SECRET_BYTES].copy_from_slice(&*self.secret);
+        bytes[CHECKED_BYTES - 4..CHECKED_BYTES].copy_from_slice(&self.number.to_be_bytes());
+        let sum = crc32fast::hash(&bytes[..CHECKED_BYTES]);
+        bytes[CHECKED_BYTES..].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    }
+
+    /// Its place in the file.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The id of what is in it.
+    #[must_use]
+    pub fn id(&self) -> SlotId {
+        self.id
+    }
+
+    /// A copy of salt and mask.
+    pub(super) fn secret(&self) -> SlotSecret {
+        self.secret.clone()
+    }
+
+    /// The parts.
+    pub(super) fn into_parts(self) -> (u32, SlotId, SlotSecret) {
+        (self.number, self.id, self.secret)
+    }
+
+    /// The slot of the same record when its scope has another key.
+    pub(super) fn wrapping(number: u32, id: SlotId, record_key: &[u8; KEY_BYTES], scope: &Key) -> Self {
+        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+        let (salt, mask) = secret.split_at_mut(SALT_BYTES);
+        fill_random(salt);
+        let mask: &mut [u8; KEY_BYTES] = mask.try_into().expect("its length");
+        derive_into(scope, &[salt], mask);
+        mask.iter_mut().zip(record_key).for_each(|(mask, byte)| *mask ^= byte);
+        Self { number, id, secret }
     }
 }
 
@@ -55,41 +144,11 @@ impl std::fmt::Debug for Slot {
     }
 }
 
-/// What a draft seals with: slots whose bytes are on the disk already, and the scope that begins with the
-/// next clear-all.
-#[derive(Debug, Default)]
-pub struct Supply {
-    /// Slots that hold no record's key.
-    pub slots: Vec<Slot>,
-    /// The scope of what comes after a clear-all; gone once there was one.
-    pub next: Option<Arc<Scope>>,
-}
-
-impl Supply {
-    /// A supply of a vault that has no store.
-    #[must_use]
-    pub fn without_store(slots: u32) -> Self {
-        let slots = (0..slots).map(|number| Slot::new(number, random())).collect();
-        Self { slots, next: Some(Scope::without_store()) }
-    }
-
-    /// A slot for one record.
-    ///
-    /// # Errors
-    ///
-    /// [`NoneAtHand`], which only a failing disk brings about.
-    pub fn slot(&mut self) -> Result<Slot, NoneAtHand> {
-        self.slots.pop().ok_or(NoneAtHand)
-    }
-}
-
-/// A [`Supply`] is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no key at hand to seal with")]
-pub struct NoneAtHand;
-
-impl From<NoneAtHand> for Fault {
-    fn from(error: NoneAtHand) -> Self {
-        Fault::new(Code::InternalError, error.to_string())
-    }
+/// The key of the record whose slot has this secret.
+pub(super) fn record_key(secret: &SlotSecret, scope: &Key) -> Zeroizing<[u8; KEY_BYTES]> {
+    let (salt, mask) = secret.split_at(SALT_BYTES);
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    derive_into(scope, &[salt], &mut key);
+    key.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    key
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::file_system::FileSystem;
+
 /// Why the store cannot be opened, or cannot be written to any more.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -17,8 +19,14 @@ pub enum StoreError {
         source: io::Error,
     },
     /// sled failed: the disk, or what is on it.
-    #[error("the store failed: {0}")]
+    #[error("the store failed: {}", plain(.0))]
     Engine(#[from] sled::Error),
+    /// There is too little room, and nothing was tried; or the system said so.
+    #[error("no space left on device (ENOSPC): {0}")]
+    Full(FileSystem),
+    /// The disk failed before, so nothing was tried.
+    #[error("the disk failed before")]
+    Broken,
     /// The store was written by a later release.
     #[error("the store in {} has format {found}, and this release knows format {known}: use a newer keyfobd", path.display())]
     Future {
@@ -45,6 +53,26 @@ pub enum StoreError {
 impl StoreError {
     pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_owned(), what: what.into() }
+    }
+
+    /// Whether more room would have helped.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let is_full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        match self {
+            Self::Io { source, .. } => is_full(source.kind()),
+            Self::Engine(sled::Error::Io(error)) => is_full(error.kind()),
+            Self::Full(_) => true,
+            Self::Engine(_) | Self::Broken | Self::Future { .. } | Self::Damaged { .. } => false,
+        }
+    }
+}
+
+/// The system's reason, where sled has one.
+fn plain(error: &sled::Error) -> String {
+    match error {
+        sled::Error::Io(error) => error.to_string(),
+        error => error.to_string(),
     }
 }
 

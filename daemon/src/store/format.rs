@@ -8,22 +8,22 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::current::Current;
-use super::database::Database;
-use super::header::Header;
-use super::keys::Keys;
-use super::{StoreError, io_error};
-use crate::key_source::Source;
-use crate::seal::random;
+use super::error::{StoreError, io_error};
+use super::keys::{self, Header, Note, Origin, State};
+use super::proof;
+use super::records::{self, Batch, Counts, Database};
+use crate::seal::{Depth, Key, Slot, VaultKeys, on_wiped_stack, random};
 
 /// The format that this release reads and writes.
 const FORMAT: u32 = 1;
 
-/// The directory of the store in `data_dir`, made if there is none, its format checked; and whether it was made now.
-pub(super) fn ready(data_dir: &Path) -> Result<(PathBuf, bool), StoreError> {
+/// The number of the first database.
+const FIRST: u64 = 1;
+
+/// The directory of the store in `data_dir`, made if there is none, its format checked.
+pub(super) fn ready(data_dir: &Path) -> Result<PathBuf, StoreError> {
     let store = data_dir.join("store");
-    let is_new = !store.try_exists().map_err(io_error("look at", &store))?;
-    if is_new {
+    if !store.try_exists().map_err(io_error("look at", &store))? {
         create(data_dir, &store)?;
     }
     let damaged = |what| StoreError::damaged(&store, what);
@@ -33,7 +33,7 @@ pub(super) fn ready(data_dir: &Path) -> Result<(PathBuf, bool), StoreError> {
         text => text.map_err(io_error("read", &path))?,
     };
     match text.trim_ascii().parse::<u32>() {
-        Ok(FORMAT) => Ok((store, is_new)),
+        Ok(FORMAT) => Ok(store),
         Ok(found) if found > FORMAT => Err(StoreError::Future { path: store, found, known: FORMAT }),
         _ => Err(damaged("its file `format` does not hold a format")),
     }
@@ -47,11 +47,7 @@ fn create(data_dir: &Path, store: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("remove", &unfinished)(error)),
         _ => fs::create_dir(&unfinished).map_err(io_error("make", &unfinished))?,
     }
-    drop(Database::create(&Current::directory(&unfinished, Current::FIRST.number), 0)?);
-    let (source, key) = Source::new_key_file(data_dir).map_err(io_error("write the key file in", data_dir))?;
-    let header = Header::wrap(&random(), source, None, &key);
-    Keys::create(&unfinished.join(Keys::FILE), &header, &[random(), random()], std::iter::empty())?;
-    Current::FIRST.write(&unfinished)?;
+    create_halves(data_dir, &unfinished)?;
     let format = unfinished.join("format");
     fs::write(&format, format!("{FORMAT}\n")).map_err(io_error("write", &format))?;
     sync(&format)?;
@@ -65,6 +61,27 @@ fn create(data_dir: &Path, store: &Path) -> Result<(), StoreError> {
         Some(parent) if File::open(parent).is_ok() => sync(parent),
         _ => Ok(()),
     }
+}
+
+/// Makes the file `keys` and the first database, which know each other.
+fn create_halves(data_dir: &Path, store: &Path) -> Result<(), StoreError> {
+    let vault = *random();
+    let state = State { generation: 0, database: FIRST, secret: random() };
+    let (origin, wrapping) = Origin::new_key_file(data_dir).map_err(io_error("write the key file in", data_dir))?;
+    let slot = Slot::fresh(0);
+    let bytes = slot.to_bytes();
+    let (header, proof) = on_wiped_stack(Depth::Deep, || {
+        let root = Key::random();
+        let header = Header::wrap(&root, vault, origin, None, &wrapping);
+        (header, proof::seal(&VaultKeys::new(root, &*state.secret), &vault, slot))
+    });
+    let slots = std::iter::once((0, bytes)).collect();
+    keys::create(&store.join(keys::FILE), &header, &state, Note::default(), (&slots, 1))?;
+    let mut database = Database::create(&records::directory(store, FIRST))?;
+    let mut batch = Batch::default();
+    batch.vault(proof::record(vault, Some(&proof)));
+    batch.count(Counts::default());
+    database.commit(batch, 2)
 }
 
 fn sync(path: &Path) -> Result<(), StoreError> {

@@ -1,20 +1,20 @@
-//! Another root key: every record's key is wrapped anew into another file, which takes the place of the old one in
+//! Another root key: every record's slot is filled anew in another file, which takes the place of the old one in
 //! one step. The records stay as they are, so that it takes little longer than writing that file.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use zeroize::Zeroizing;
 
-use super::current::Current;
-use super::header::Header;
-use super::keys::{Keys, overwrite_and_remove};
-use super::lock::{GENERATION, UNUSED};
-use super::{Store, StoreError, io_error, place, read_vault};
-use crate::key_source::Source;
-use crate::seal::{Key, Locked, random};
-use crate::vault::{Scopes, Vault};
+use super::Store;
+use super::error::{StoreError, io_error};
+use super::keys::{self, Header, Keys, Note, Origin, State};
+use super::proof::{self, Proof};
+use super::records::Batch;
+use crate::seal::{Depth, Key, Locked, SLOT_BYTES, Scope, Sealed, Slot, VaultKeys, on_wiped_stack, random};
+use crate::vault::Vault;
 
 /// The file while it is made, and the old one once it was replaced.
 const OTHER: &str = "keys.new";
@@ -22,7 +22,7 @@ const OTHER: &str = "keys.new";
 /// How far a rekeying has come, for others to see.
 #[derive(Debug, Default)]
 pub struct RekeyProgress {
-    /// Record keys that are wrapped anew.
+    /// Slots that are filled anew.
     done: AtomicU64,
     /// All of them; 0 while there is no rekeying.
     total: AtomicU64,
@@ -46,7 +46,7 @@ impl RekeyProgress {
 /// Why a vault was not rekeyed.
 #[derive(Debug, thiserror::Error)]
 pub enum RekeyError {
-    /// It is locked.
+    /// It is locked, and not empty.
     #[error(transparent)]
     Locked(#[from] Locked),
     /// The disk failed, before the new file took the old one's place. Nothing has changed.
@@ -57,91 +57,150 @@ pub enum RekeyError {
     Failed(#[from] StoreError),
 }
 
+/// What the new file holds, before it is written.
+struct Other {
+    vault: Vault,
+    keys: VaultKeys,
+    proof: Option<Sealed>,
+    header: Header,
+    state: State,
+    slots: BTreeMap<u32, keys::SlotBytes>,
+}
+
 impl Store {
-    /// Gives the vault a new root key, wrapped under `key`, which comes from `source`; and overwrites all that the
-    /// old one is in. Answers the vault as it is then. Blocks on the disk. A vault with nothing in it may be locked.
+    /// Gives the vault a new root key, wrapped under `wrapping`, which comes from `origin`; and overwrites all that the
+    /// old one is in. Answers the vault as it is then, and its keys. Blocks on the disk. A vault with nothing in it may
+    /// be locked.
     ///
     /// # Errors
     ///
-    /// [`RekeyError`]. Where nothing has changed, what is left of the new source is removed.
+    /// [`RekeyError`]. Where nothing has changed, what is left of the new origin is removed.
     pub fn rekey(
         &mut self,
         vault: &Vault,
-        source: &Source,
-        key: &Key,
+        keys: Option<&VaultKeys>,
+        (origin, wrapping): (&Origin, &Key),
         progress: &RekeyProgress,
-    ) -> Result<Vault, RekeyError> {
-        let header = match self.prepare_rekey(vault, source, key, progress) {
-            Ok(header) => header,
+    ) -> Result<(Vault, VaultKeys), RekeyError> {
+        let other = match self.make_other(vault, keys, (origin, wrapping), progress) {
+            Ok(other) => other,
             Err(error) => {
-                source.remove(&self.data_dir);
+                origin.remove(&self.data_dir);
                 return Err(error);
             }
         };
-        let (path, other) = (self.path.join(Keys::FILE), self.path.join(OTHER));
-        if let Err(error) = exchange(&path, &other) {
+        let (path, other_path) = (self.path.join(keys::FILE), self.path.join(OTHER));
+        if let Err(error) = keys::exchange(&path, &other_path) {
             // The file system may not have said what it did.
-            if Keys::open(&path)?.1 != header {
-                overwrite_and_remove(&other)?;
-                source.remove(&self.data_dir);
+            if Keys::open(&path)?.1 != other.header {
+                keys::remove_other(&other_path)?;
+                origin.remove(&self.data_dir);
                 return Err(RekeyError::NotBegun(error));
             }
         }
         File::open(&self.path).and_then(|store| store.sync_all()).map_err(io_error("sync", &self.path))?;
-        overwrite_and_remove(&other)?;
-        self.header.source.remove(&self.data_dir);
-        let vault = self.reload()?;
-        self.unlock(key);
-        Ok(vault)
+        keys::remove_other(&other_path)?;
+        self.header.origin.remove(&self.data_dir);
+        let Other { vault, keys, proof, header, .. } = other;
+        self.keys = Keys::open(&path)?.0;
+        self.header = header;
+        self.proof = proof.map_or(Proof::NotYet, Proof::There);
+        for slot in vault.slots().chain(self.proof.sealed().map(Sealed::slot)) {
+            self.keys.take(slot);
+        }
+        self.prove(&keys)?;
+        Ok((vault, keys))
+    }
+
+    /// Seals the proof of a vault that has none yet.
+    ///
+    /// # Errors
+    ///
+    /// When the disk failed, or is full. It is then proved another time.
+    pub fn prove(&mut self, keys: &VaultKeys) -> Result<(), StoreError> {
+        if !matches!(self.proof, Proof::NotYet) {
+            return Ok(());
+        }
+        self.check_room()?;
+        self.refill(1)?;
+        let Some(slot) = self.keys.stock().pop_front() else { return Ok(()) };
+        let vault = self.header.vault;
+        self.proof = Proof::There(on_wiped_stack(Depth::Deep, || proof::seal(keys, &vault, slot)));
+        self.commit_vault_record()
+    }
+
+    fn commit_vault_record(&mut self) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        batch.vault(self.vault_record());
+        self.commit_batch(batch, 1)
     }
 
     /// Makes the other file, or leaves none.
-    fn prepare_rekey(
-        &self,
+    fn make_other(
+        &mut self,
         vault: &Vault,
-        source: &Source,
-        key: &Key,
+        keys: Option<&VaultKeys>,
+        origin: (&Origin, &Key),
         progress: &RekeyProgress,
-    ) -> Result<Header, RekeyError> {
-        let root = random();
-        let (scopes, generations) = (Scopes::locked(), [random(), random()]);
-        scopes.unused.unlock(&root, UNUSED, &[]);
-        scopes.in_use.unlock(&root, GENERATION, &*generations[place(self.generation)]);
-        progress.total.store(vault.record_count() as u64, Ordering::Relaxed);
-        let mut slots = Vec::with_capacity(vault.record_count());
-        for (sealed, is_unused) in vault.sealed() {
-            slots.push(sealed.rewrapped(if is_unused { &scopes.unused } else { &scopes.in_use })?);
-            progress.done.fetch_add(1, Ordering::Relaxed);
+    ) -> Result<Other, RekeyError> {
+        self.check_room().map_err(RekeyError::NotBegun)?;
+        if keys.is_none() {
+            if !vault.is_empty() {
+                return Err(Locked.into());
+            }
+            // What is sealed in the proof cannot be opened, so it is made anew afterwards.
+            self.proof = Proof::NotYet;
+            self.commit_vault_record().map_err(RekeyError::NotBegun)?;
         }
-        let header = Header::wrap(&root, source.clone(), Some(self.header.source.clone()), key);
-        let other = self.path.join(OTHER);
-        match Keys::create(&other, &header, &generations, slots.into_iter()) {
-            Ok(()) => Ok(header),
+        progress.total.store(vault.record_count() as u64 + 1, Ordering::Relaxed);
+        let other = on_wiped_stack(Depth::Deep, || self.wrap_anew(vault, keys, origin, progress));
+        let path = self.path.join(OTHER);
+        let Note { writes, commits } = self.keys.last();
+        let note = Note { writes: writes + 1, commits };
+        // As long as the old one: the database may still name any slot of that.
+        let slots = (&other.slots, self.keys.slot_count());
+        match keys::create(&path, &other.header, &other.state, note, slots) {
+            Ok(()) => Ok(other),
             Err(error) => {
-                overwrite_and_remove(&other)?;
-                Err(RekeyError::NotBegun(error))
+                keys::remove_other(&path)?;
+                Err(RekeyError::NotBegun(self.named(error)))
             }
         }
     }
 
-    /// Reads the file and the vault again. Whoever still reads the old one can go on with it.
-    fn reload(&mut self) -> Result<Vault, StoreError> {
-        let (mut keys, header, generations, contents) = Keys::open(self.keys.path())?;
-        let scopes = Scopes::locked();
-        let directory = Current::directory(&self.path, self.number);
-        let vault = read_vault(&self.database, &directory, scopes.clone(), &mut keys, &contents)?;
-        (self.keys, self.header, self.generations, self.scopes) = (keys, header, generations, scopes);
-        Ok(vault)
+    fn wrap_anew(
+        &self,
+        vault: &Vault,
+        from: Option<&VaultKeys>,
+        (origin, wrapping): (&Origin, &Key),
+        progress: &RekeyProgress,
+    ) -> Other {
+        let root = Key::random();
+        let state = State { secret: random(), ..self.keys.state().clone() };
+        let header = Header::wrap(&root, self.header.vault, origin.clone(), Some(self.header.origin.clone()), wrapping);
+        let keys = VaultKeys::new(root, &*state.secret);
+        let mut slots = BTreeMap::new();
+        let Some(from) = from else {
+            return Other { vault: vault.clone(), keys, proof: None, header, state, slots };
+        };
+        let mut put = |number: u32, slot: Option<Slot>| {
+            progress.done.fetch_add(1, Ordering::Relaxed);
+            // What is damaged stays so: zeros are no slot.
+            let bytes = slot.map_or_else(|| Zeroizing::new([0; SLOT_BYTES]), |slot| slot.to_bytes());
+            slots.insert(number, bytes);
+        };
+        let vault = vault.rewrapped(from, &keys, &mut put);
+        let proof = self.proof.sealed().map(|proof| {
+            let (proof, slot) = proof.rewrapped(from, &keys, Scope::Unused);
+            put(proof.slot(), slot);
+            proof
+        });
+        Other { vault, keys, proof, header, state, slots }
     }
 }
 
 /// Overwrites and removes what a rekeying that was cut short has left: the new file or, once that has taken the
 /// old one's place, the old one.
 pub(super) fn remove_unfinished(store: &Path) -> Result<(), StoreError> {
-    overwrite_and_remove(&store.join(OTHER))
-}
-
-/// Each file takes the other's place, in one step.
-fn exchange(one: &Path, other: &Path) -> Result<(), StoreError> {
-    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).map_err(|error| io_error("replace", one)(error.into()))
+    keys::remove_other(&store.join(OTHER))
 }

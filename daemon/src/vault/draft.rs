@@ -1,86 +1,54 @@
 //! [`Draft`]: a copy of the vault while mutations are applied to it, and what they changed.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use keyfob_proto::{By, ClearReason, EventKind, Fault, PublicKey, Session, SessionKey};
+use keyfob_proto::{By, ClearReason, Code, EventKind, Fault, PublicKey, Session, SessionKey};
 
-use super::{KeyPair, NewKeyPair, Scopes, StoredSession, Vault};
+use super::change::{Announcement, Change, Name, Removal};
+use super::contents::Vault;
+use super::key_pair::{KeyPair, NewKeyPair};
+use super::session::StoredSession;
 use crate::clock::Timestamp;
-use crate::seal::{Sealed, Supply};
+use crate::limits::MAX_ANNOUNCED;
+use crate::seal::{Locked, Scope, Slot, VaultKeys};
 
-/// The most sessions that one step announces one by one. A step that touches more says
-/// [`EventKind::Resync`] instead: a subscriber would miss some anyway, and has to read again.
-pub const MAX_ANNOUNCED: usize = 500;
-
-/// What a mutation means for the store.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// A session is there now, in place of another of that name.
-    PutSession(SessionKey, Arc<StoredSession>),
-    /// A session is gone.
-    RemoveSession(SessionKey),
-    /// The active pointer.
-    SetActive(Option<SessionKey>),
-    /// A key pair that no session names is there now.
-    PutUnused(Arc<KeyPair>),
-    /// A key pair is no longer unused: deleted, or in use now.
-    RemoveUnused(PublicKey),
-    /// A key pair that a session names is there now.
-    PutInUse(Arc<KeyPair>),
-    /// A key pair that a session named is deleted.
-    RemoveInUse(PublicKey),
-    /// All sessions, all key pairs in use and the active pointer are gone.
-    ClearAll,
-}
-
-/// An event that has no sequence number yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announcement {
-    /// What happened.
-    pub kind: EventKind,
-    /// Who asked for it.
-    pub by: Option<By>,
-}
-
-/// A copy of the vault that becomes the next one once its changes are durable, and is dropped if
-/// they cannot be made so: rolling back costs nothing.
+/// A copy of the vault that becomes the next one once its changes are durable, and is dropped if they cannot be made
+/// so: rolling back costs nothing.
 ///
 /// Its own methods keep the invariants of [`Vault`] and record what they did. They decide nothing.
 #[derive(Debug)]
-pub struct Draft {
+pub struct Draft<'a> {
     vault: Vault,
     now: Timestamp,
     by: Option<By>,
-    supply: Supply,
+    keys: Option<&'a VaultKeys>,
+    /// Slots that were made in memory and are durable.
+    stock: &'a mut VecDeque<Slot>,
     changes: Vec<Change>,
-    erased: Vec<u32>,
-    released: Vec<Arc<KeyPair>>,
     announcements: Vec<Announcement>,
 }
 
-/// What is left of a draft when its changes are durable.
+/// What mutations made of a vault.
 #[derive(Debug)]
-pub struct Finished {
-    /// The vault after the mutations.
+pub struct Drafted {
+    /// The vault after them.
     pub vault: Vault,
+    /// What changed, in order.
+    pub changes: Vec<Change>,
     /// What subscribers are told.
     pub announcements: Vec<Announcement>,
-    /// What was not used of the supply.
-    pub supply: Supply,
-    /// The key pairs that are gone one by one. Somebody may still hold an older vault.
-    pub released: Vec<Arc<KeyPair>>,
 }
 
-impl Draft {
+impl<'a> Draft<'a> {
     /// The most slots that a mutation takes: a session's and that of its key pair.
     pub const SLOTS: usize = 2;
 
-    /// A draft on top of `vault`, for mutations at the instant `now`, with what they need to seal records:
-    /// [`Draft::SLOTS`] each.
+    /// A draft on top of `vault`, for mutations at the instant `now`, with what they need to seal records: the keys of
+    /// an unlocked vault, and [`Draft::SLOTS`] slots each.
     #[must_use]
-    pub fn new(vault: Vault, now: Timestamp, supply: Supply) -> Self {
-        let (changes, erased, released, announcements) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { vault, now, by: None, supply, changes, erased, released, announcements }
+    pub fn new(vault: Vault, now: Timestamp, keys: Option<&'a VaultKeys>, stock: &'a mut VecDeque<Slot>) -> Self {
+        Self { vault, now, by: None, keys, stock, changes: Vec::new(), announcements: Vec::new() }
     }
 
     /// Says on whose behalf the following mutations are.
@@ -100,27 +68,29 @@ impl Draft {
         self.now
     }
 
-    /// What the mutations so far mean for the store, in order.
+    /// What the mutations so far changed, in order.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    /// What the mutations so far mean for the store, in order; the slots of the records that they removed or replaced, but
-    /// for those of a clear-all, whose keys are to be destroyed; and where the slots go afterwards.
-    pub fn to_commit(&mut self) -> (&[Change], &[u32], &mut Supply) {
-        (&self.changes, &self.erased, &mut self.supply)
-    }
-
-    /// The end of it, when its changes are durable or there are none.
+    /// The end of it.
     #[must_use]
-    pub fn finish(self) -> Finished {
-        let Self { vault, announcements, supply, released, .. } = self;
-        Finished { vault, announcements, supply, released }
+    pub fn finish(self) -> Drafted {
+        let Self { vault, changes, announcements, .. } = self;
+        Drafted { vault, changes, announcements }
     }
 
-    fn erase(&mut self, sealed: &Sealed) {
-        self.erased.push(sealed.slot());
+    /// Removes what was removed in another vault too, as far as it is here.
+    pub fn repeat(&mut self, removal: &Removal) {
+        match removal {
+            Removal::Session(key) if self.vault.sessions.contains_key(key) => {
+                self.remove_session(key, ClearReason::Cleared);
+            }
+            Removal::Unused(key) => self.remove_unused(*key),
+            Removal::All => self.clear_all(),
+            Removal::Session(_) => {}
+        }
     }
 
     pub(super) fn announce(&mut self, kind: EventKind) {
@@ -143,22 +113,29 @@ impl Draft {
     ///
     /// `VAULT_LOCKED`; `INTERNAL_ERROR` when its key pair cannot be opened. Nothing was changed.
     pub(super) fn put_session(&mut self, key: &SessionKey, session: &Session) -> Result<bool, Fault> {
-        let in_use = Arc::clone(&self.vault.scopes.in_use);
-        // Before a slot is taken: what a locked vault refuses leaves nothing behind.
-        in_use.check()?;
+        let keys = self.keys.ok_or(Locked)?;
         let public_key = session.public_key;
-        let resealed = self.vault.unused.get(&public_key).map(|unused| unused.reseal(&in_use, &mut self.supply));
-        let pair = resealed.transpose().map_err(|fault| fault.on_key_pair(public_key))?;
-        let stored = Arc::new(StoredSession::seal(key, session, &in_use, self.supply.slot()?)?);
+        let pair = match self.vault.unused.get(&public_key).cloned() {
+            Some(unused) => {
+                let slot = self.take_slot()?;
+                let pair = unused.reseal(keys, (Scope::Unused, Scope::InUse), slot);
+                Some((unused, pair.map_err(|fault| fault.on_key_pair(public_key))?))
+            }
+            None => None,
+        };
+        let stored = Arc::new(StoredSession::seal(key, session, keys, self.take_slot()?));
         let replaced = self.vault.remove_session(key);
+        if let Some(old) = &replaced {
+            self.changes.push(Change::Removed(Name::Session(key.clone()), old.sealed().slot()));
+        }
         self.vault.insert_session(key.clone(), Arc::clone(&stored));
         self.changes.push(Change::PutSession(key.clone(), stored));
-        if let Some(pair) = pair {
-            self.remove_unused(public_key);
+        if let Some((unused, pair)) = pair {
+            self.vault.remove_unused(&public_key);
+            self.changes.push(Change::Moved(public_key, unused.sealed().slot()));
             self.insert_key_pair(pair);
         }
         if let Some(old) = &replaced {
-            self.erase(old.sealed());
             self.announce(EventKind::SessionCleared { session_key: key.clone(), reason: ClearReason::Replaced });
             self.release(*old.public_key());
         }
@@ -172,13 +149,10 @@ impl Draft {
     /// Removes a session that is there, its key pair unless it is still named, and the active
     /// pointer if it names it. Answers the deleted key pair, and whether the pointer went.
     pub(super) fn remove_session(&mut self, key: &SessionKey, reason: ClearReason) -> (Option<PublicKey>, bool) {
-        let removed = self.vault.remove_session(key);
-        self.changes.push(Change::RemoveSession(key.clone()));
+        let Some(session) = self.vault.remove_session(key) else { return (None, false) };
+        self.changes.push(Change::Removed(Name::Session(key.clone()), session.sealed().slot()));
         self.announce(EventKind::SessionCleared { session_key: key.clone(), reason });
-        let deleted = removed.and_then(|session| {
-            self.erase(session.sealed());
-            self.release(*session.public_key())
-        });
+        let deleted = self.release(*session.public_key());
         let was_active = self.vault.active.as_ref() == Some(key);
         if was_active {
             self.set_active(None);
@@ -189,30 +163,17 @@ impl Draft {
     /// Removes all sessions, the key pairs they name and the active pointer. The cost does not
     /// depend on how many there are.
     pub(super) fn clear_all(&mut self) {
-        let Some(next) = self.supply.next.take() else { return self.clear_each() };
-        self.changes.push(Change::ClearAll);
-        if self.vault.sessions.size() > MAX_ANNOUNCED {
+        let before = self.vault.remove_sessions();
+        self.changes.push(Change::ClearedAll);
+        if before.sessions.size() > MAX_ANNOUNCED {
             self.announce(EventKind::Resync);
-        } else {
-            for session_key in self.vault.sessions.clone().keys() {
-                let session_key = session_key.clone();
-                self.announce(EventKind::SessionCleared { session_key, reason: ClearReason::AllCleared });
-            }
-            if self.vault.active.is_some() {
-                self.announce(EventKind::ActiveSessionChanged { session_key: None });
-            }
+            return;
         }
-        let scopes = Scopes { in_use: next, ..self.vault.scopes.clone() };
-        let old = std::mem::replace(&mut self.vault, Vault::empty(scopes));
-        let Vault { unused, unused_by_age, warned_until, .. } = old;
-        self.vault = Vault { unused, unused_by_age, warned_until, ..self.vault.clone() };
-    }
-
-    /// A second clear-all in the same draft: what there is now came in between, so it is little, and the generation
-    /// that it belongs to has only just begun.
-    fn clear_each(&mut self) {
-        for key in self.vault.sessions.clone().keys() {
-            self.remove_session(key, ClearReason::AllCleared);
+        for session_key in before.sessions.keys().cloned() {
+            self.announce(EventKind::SessionCleared { session_key, reason: ClearReason::AllCleared });
+        }
+        if before.active.is_some() {
+            self.announce(EventKind::ActiveSessionChanged { session_key: None });
         }
     }
 
@@ -226,12 +187,18 @@ impl Draft {
     ///
     /// `VAULT_LOCKED`. Nothing was changed.
     pub(super) fn put_key_pair(&mut self, pair: &NewKeyPair) -> Result<(), Fault> {
-        let Scopes { unused, in_use } = &self.vault.scopes;
-        let scope = if self.vault.is_named(pair.public_key()) { in_use } else { unused };
-        scope.check()?;
-        let pair = pair.seal(scope, self.supply.slot()?)?;
+        let keys = self.keys.ok_or(Locked)?;
+        let scope = if self.vault.is_named(pair.public_key()) { Scope::InUse } else { Scope::Unused };
+        let pair = pair.seal(keys, scope, self.take_slot()?);
         self.insert_key_pair(pair);
         Ok(())
+    }
+
+    /// Removes an unused key pair, if it is one.
+    pub(super) fn remove_unused(&mut self, key: PublicKey) {
+        if let Some(removed) = self.vault.remove_unused(&key) {
+            self.changes.push(Change::Removed(Name::Unused(key), removed.sealed().slot()));
+        }
     }
 
     /// Adds a key pair that is sealed in the scope of its use.
@@ -246,25 +213,20 @@ impl Draft {
         }
     }
 
-    /// Removes an unused key pair, if it is one.
-    pub(super) fn remove_unused(&mut self, key: PublicKey) {
-        if let Some(removed) = self.vault.remove_unused(&key) {
-            self.erase(removed.sealed());
-            self.released.push(removed);
-            self.changes.push(Change::RemoveUnused(key));
-        }
-    }
-
     /// Deletes a key pair that a session named until now, unless another still does.
     fn release(&mut self, key: PublicKey) -> Option<PublicKey> {
         if self.vault.is_named(&key) {
             return None;
         }
-        let pair = self.vault.in_use.get(&key).cloned()?;
+        let slot = self.vault.in_use.get(&key)?.sealed().slot();
         self.vault.in_use.remove_mut(&key);
-        self.erase(pair.sealed());
-        self.released.push(pair);
-        self.changes.push(Change::RemoveInUse(key));
+        self.changes.push(Change::Removed(Name::InUse(key), slot));
         Some(key)
+    }
+
+    /// A slot to seal with. One that is not used for it after all is never used: its bytes may have sealed something.
+    fn take_slot(&mut self) -> Result<Slot, Fault> {
+        let none = || Fault::new(Code::InternalError, "there is no slot at hand to seal with");
+        self.stock.pop_front().ok_or_else(none)
     }
 }

@@ -5,9 +5,10 @@
 
 use keyfob_proto::{ClearReason, EventKind, SessionKey};
 
-use super::draft::{Draft, MAX_ANNOUNCED};
-use super::{ByExpiry, Vault};
+use super::contents::{ByExpiry, Vault};
+use super::draft::Draft;
 use crate::clock::Timestamp;
+use crate::limits::MAX_ANNOUNCED;
 
 /// How long before its expiry a session gets its warning, in seconds.
 pub const WARNING_SECONDS: u64 = 60;
@@ -20,6 +21,12 @@ impl Vault {
         let warned =
             self.expiring_after(self.warned_until).next().map(|(expiry, _)| expiry.saturating_sub(WARNING_SECONDS));
         expires.into_iter().chain(warned).min().map(Timestamp::from_secs)
+    }
+
+    /// Sessions that expire up to this second have had their warning.
+    #[must_use]
+    pub fn warned_until(&self) -> u64 {
+        self.warned_until
     }
 
     /// The sessions that expire later than the second `after`, the soonest first.
@@ -41,9 +48,9 @@ impl Vault {
     }
 }
 
-impl Draft {
+impl Draft<'_> {
     /// Clears sessions that have expired, at most [`MAX_ANNOUNCED`] of them, and announces those
-    /// that will within [`WARNING_SECONDS`].
+    /// that will within [`WARNING_SECONDS`]. A sweep is as many removals as it clears sessions.
     pub fn pass_time(&mut self) {
         self.set_by(None);
         let now = self.now().secs();

@@ -1,44 +1,28 @@
 //! [`KeyPair`]: a P-256 key pair, and signing with it.
 
-use std::sync::{Arc, PoisonError, RwLock};
-
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use keyfob_proto::{Code, ExternalKeyPair, Fault, PublicKey, SignatureFormat, Signed, Stamped};
-use p256::ecdsa::{Signature, SigningKey, signature::Signer};
+use p256::ecdsa::{Signature, SigningKey};
 use p256::elliptic_curve::Generate;
-use zeroize::Zeroizing;
 
+use super::signature;
 use crate::clock::Timestamp;
-use crate::seal::{Locked, OpenError, Scope, Sealed, Slot, Supply};
-
-/// The length of a private scalar in bytes.
-const PRIVATE_BYTES: usize = 32;
+use crate::seal::{Depth, Key, OpenError, Scope, Sealed, Slot, VaultKeys, on_wiped_stack};
 
 /// A key pair that was created or imported and is not yet in the vault.
 #[derive(Debug)]
 pub struct NewKeyPair {
     public_key: PublicKey,
     created_at: u64,
-    private_key: PrivateKey,
+    private_key: Key,
 }
 
 /// An API key pair. Its private half is sealed and has no way out.
+#[derive(Debug)]
 pub struct KeyPair {
     public_key: PublicKey,
     created_at: u64,
     sealed: Sealed,
-    /// Made at the first signature: deriving the public half costs as much as signing, and most key pairs are
-    /// not used at once.
-    signing_key: RwLock<Option<Arc<SigningKey>>>,
-}
-
-/// A private scalar.
-struct PrivateKey(Zeroizing<[u8; PRIVATE_BYTES]>);
-
-impl std::fmt::Debug for PrivateKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PrivateKey(redacted)")
-    }
 }
 
 impl NewKeyPair {
@@ -49,7 +33,7 @@ impl NewKeyPair {
     /// `INTERNAL_ERROR` when the system has no randomness to give.
     pub fn generate(now: Timestamp) -> Result<Self, Fault> {
         let no_randomness = |_| Fault::new(Code::InternalError, "the system has no randomness; try again");
-        Ok(Self::new(&SigningKey::try_generate().map_err(no_randomness)?, now))
+        on_wiped_stack(Depth::Deep, || Ok(Self::new(&SigningKey::try_generate().map_err(no_randomness)?, now)))
     }
 
     /// A key pair that was created elsewhere.
@@ -58,16 +42,20 @@ impl NewKeyPair {
     ///
     /// `INVALID_KEY_PAIR` when the private key is not one, or is not that of the public key.
     pub fn import(external: &ExternalKeyPair, now: Timestamp) -> Result<Self, Fault> {
+        on_wiped_stack(Depth::Deep, || Self::read(external, now))
+    }
+
+    fn read(external: &ExternalKeyPair, now: Timestamp) -> Result<Self, Fault> {
         let wrong = |message: &str| Fault::new(Code::InvalidKeyPair, message).on_key_pair(external.public_key);
-        let mut private_key = Zeroizing::new([0; PRIVATE_BYTES]);
         let hex = external.private_key.expose().as_bytes();
-        if hex.len() != 2 * PRIVATE_BYTES || HEXLOWER_PERMISSIVE.decode_mut(hex, &mut *private_key).is_err() {
-            return Err(wrong("the private key must be 64 hex characters"));
-        }
+        let private_key = Key::try_fill(|bytes| {
+            let is_hex = hex.len() == 2 * bytes.len() && HEXLOWER_PERMISSIVE.decode_mut(hex, bytes).is_ok();
+            is_hex.then_some(()).ok_or_else(|| wrong("the private key must be 64 hex characters"))
+        })?;
         if !is_on_curve(&external.public_key) {
             return Err(wrong("the public key is not a point of P-256"));
         }
-        let signing_key = SigningKey::from_slice(&*private_key)
+        let signing_key = SigningKey::from_slice(private_key.expose())
             .map_err(|_| wrong("the private key is not a scalar of P-256: it is 0 or not below the order"))?;
         let pair = Self::new(&signing_key, now);
         if pair.public_key == external.public_key {
@@ -78,15 +66,14 @@ impl NewKeyPair {
     }
 
     fn new(signing_key: &SigningKey, now: Timestamp) -> Self {
-        // `to_bytes` returns an array that is not scrubbed: it must not outlive this line.
-        let private_key = PrivateKey(Zeroizing::new(Zeroizing::new(signing_key.to_bytes()).0));
+        let private_key = Key::fill(|bytes| bytes.copy_from_slice(&signing_key.to_bytes()));
         Self { public_key: public_key_of(signing_key), created_at: now.secs(), private_key }
     }
 
     /// One of this name, which signs nothing.
     #[cfg(test)]
     pub(super) fn named(public_key: PublicKey, now: Timestamp) -> Self {
-        Self { public_key, created_at: now.secs(), private_key: PrivateKey(Zeroizing::new([0; PRIVATE_BYTES])) }
+        Self { public_key, created_at: now.secs(), private_key: Key::fill(|_| ()) }
     }
 
     /// The key pair's name.
@@ -96,36 +83,44 @@ impl NewKeyPair {
     }
 
     /// Seals it.
-    ///
-    /// # Errors
-    ///
-    /// [`Locked`].
-    pub(super) fn seal(&self, scope: &Arc<Scope>, slot: Slot) -> Result<KeyPair, Locked> {
+    pub(super) fn seal(&self, keys: &VaultKeys, scope: Scope, slot: Slot) -> KeyPair {
         let identity = identity(&self.public_key, self.created_at);
-        let sealed = Sealed::new(scope, slot, &identity, &*self.private_key.0)?;
-        Ok(KeyPair::restore(self.public_key, self.created_at, sealed))
+        let sealed = Sealed::new(keys, scope, slot, &identity, self.private_key.expose());
+        KeyPair::restore(self.public_key, self.created_at, sealed)
     }
 }
 
 impl KeyPair {
-    /// The key pair that a record holds. Whether it can be opened, and whether its halves match, shows when it
-    /// signs.
+    /// The key pair that a record holds. Whether it can be opened shows when it signs.
     #[must_use]
     pub fn restore(public_key: PublicKey, created_at: u64, sealed: Sealed) -> Self {
-        Self { public_key, created_at, sealed, signing_key: RwLock::new(None) }
+        Self { public_key, created_at, sealed }
     }
 
-    /// The same key pair, sealed in another scope. Takes a slot only if it can be opened.
+    /// The same key pair, sealed under another root key.
+    #[must_use]
+    pub(super) fn with_sealed(&self, sealed: Sealed) -> Self {
+        Self::restore(self.public_key, self.created_at, sealed)
+    }
+
+    /// The same key pair, sealed in another scope.
     ///
     /// # Errors
     ///
-    /// `VAULT_LOCKED`; `INTERNAL_ERROR` when the record is not what was stored.
-    pub(super) fn reseal(&self, scope: &Arc<Scope>, supply: &mut Supply) -> Result<Self, Fault> {
+    /// `INTERNAL_ERROR` when the record is not what was stored.
+    pub(super) fn reseal(&self, keys: &VaultKeys, (from, to): (Scope, Scope), slot: Slot) -> Result<Self, Fault> {
         let identity = identity(&self.public_key, self.created_at);
-        let sealed = self.sealed.open(&identity, |plain| -> Result<_, Fault> {
-            Ok(Sealed::new(scope, supply.slot()?, &identity, plain)?)
-        })??;
-        Ok(Self::restore(self.public_key, self.created_at, sealed))
+        let reseal = |plain: &[u8]| Sealed::new(keys, to, slot, &identity, plain);
+        Ok(self.with_sealed(self.sealed.open(Some(keys), from, &identity, reseal)?))
+    }
+
+    /// Whether it opens with these keys; `None` where its slot is damaged.
+    pub(super) fn check(&self, keys: &VaultKeys, scope: Scope) -> Option<bool> {
+        let identity = identity(&self.public_key, self.created_at);
+        match self.sealed.open(Some(keys), scope, &identity, |_| ()) {
+            Err(OpenError::SlotDamaged) => None,
+            opened => Some(opened.is_ok()),
+        }
     }
 
     /// The key pair's name.
@@ -146,67 +141,36 @@ impl KeyPair {
         &self.sealed
     }
 
-    /// Lets go of what a signature left in memory. Nothing brings it back once the vault is locked.
-    pub(crate) fn forget(&self) {
-        *self.signing_key.write().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    fn signing_key(&self) -> Result<Arc<SigningKey>, OpenError> {
-        if let Some(key) = &*self.signing_key.read().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(Arc::clone(key));
-        }
-        // Kept before the vault can be locked, so that locking forgets this one too.
-        self.sealed.open(&identity(&self.public_key, self.created_at), |plain| {
-            let key = SigningKey::from_slice(plain).map_err(|_| OpenError::Altered)?;
-            if public_key_of(&key) != self.public_key {
-                return Err(OpenError::Altered);
-            }
-            let key = Arc::new(key);
-            *self.signing_key.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&key));
-            Ok(key)
-        })?
-    }
-
-    fn signature(&self, payload: &[u8]) -> Result<Signature, Fault> {
-        let key = self.signing_key().map_err(|error| Fault::from(error).on_key_pair(self.public_key))?;
-        // RFC 6979, SHA-256, no low-S normalisation: as the SDK does.
-        Ok(key.sign(payload))
-    }
-
-    /// Signs bytes.
+    /// Signs bytes. Call it in [`on_wiped_stack`].
     ///
     /// # Errors
     ///
     /// `VAULT_LOCKED`; `INTERNAL_ERROR` when the record is not what was stored.
-    pub fn sign(&self, payload: &[u8], format: SignatureFormat) -> Result<Signed, Fault> {
-        let signature = self.signature(payload)?;
-        let signature = match format {
-            SignatureFormat::Der => HEXLOWER.encode(signature.to_der().as_bytes()),
-            SignatureFormat::Raw => HEXLOWER.encode(&signature.to_bytes()),
-        };
+    pub fn sign(
+        &self,
+        keys: Option<&VaultKeys>,
+        scope: Scope,
+        payload: &[u8],
+        format: SignatureFormat,
+    ) -> Result<Signed, Fault> {
+        let signature = signature::encode(&self.signature(keys, scope, payload)?, format);
         Ok(Signed { signature, public_key: self.public_key })
     }
 
-    /// Makes Turnkey's request header for a body: the shape is that of its `ApiKeyStamper`.
+    /// Makes Turnkey's request header for a body. Call it in [`on_wiped_stack`].
     ///
     /// # Errors
     ///
     /// As [`KeyPair::sign`].
-    pub fn stamp(&self, payload: &[u8]) -> Result<Stamped, Fault> {
-        let Signed { signature, public_key } = self.sign(payload, SignatureFormat::Der)?;
-        let stamp = format!(
-            r#"{{"publicKey":"{public_key}","scheme":"SIGNATURE_SCHEME_TK_API_P256","signature":"{signature}"}}"#
-        );
-        Ok(Stamped {
-            stamp_header_name: "X-Stamp".to_owned(),
-            stamp_header_value: BASE64URL_NOPAD.encode(stamp.as_bytes()),
-        })
+    pub fn stamp(&self, keys: Option<&VaultKeys>, scope: Scope, payload: &[u8]) -> Result<Stamped, Fault> {
+        Ok(signature::stamp(&self.signature(keys, scope, payload)?, &self.public_key))
     }
-}
 
-impl std::fmt::Debug for KeyPair {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyPair").field("public_key", &self.public_key).finish_non_exhaustive()
+    fn signature(&self, keys: Option<&VaultKeys>, scope: Scope, payload: &[u8]) -> Result<Signature, Fault> {
+        let identity = identity(&self.public_key, self.created_at);
+        let signature = self.sealed.open(keys, scope, &identity, |private_key| signature::sign(private_key, payload));
+        let signature = signature.and_then(|signature| signature.ok_or(OpenError::Altered));
+        signature.map_err(|error| Fault::from(error).on_key_pair(self.public_key))
     }
 }
 
@@ -227,11 +191,14 @@ fn public_key_of(key: &SigningKey) -> PublicKey {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
     use keyfob_proto::Secret;
-    use p256::ecdsa::{VerifyingKey, signature::Verifier};
+    use p256::ecdsa::VerifyingKey;
+    use p256::ecdsa::signature::{Signer, Verifier};
 
     use super::*;
-    use crate::seal::tests::{scope, slot};
+    use crate::seal::StoredSlot;
+    use crate::seal::tests::keys;
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
     const PUBLIC: &str = "03372068ec5127a7574c60d9831674e0cd003ae881c317b14adec9634b9be887c1";
@@ -239,26 +206,29 @@ mod tests {
 
     fn import(public: &str, private: &str) -> Result<KeyPair, Fault> {
         let external = ExternalKeyPair { public_key: public.parse().unwrap(), private_key: Secret::new(private) };
-        Ok(NewKeyPair::import(&external, NOW)?.seal(&scope(1), slot(0, 1)).unwrap())
+        Ok(NewKeyPair::import(&external, NOW)?.seal(&keys(1), Scope::Unused, Slot::fresh(0)))
     }
 
     #[test]
     fn an_imported_key_pair_signs_so_that_its_public_key_verifies() {
         let pair = import(PUBLIC, PRIVATE).unwrap();
-        let signed = pair.sign(b"payload", SignatureFormat::Der).unwrap();
+        let signed = pair.sign(Some(&keys(1)), Scope::Unused, b"payload", SignatureFormat::Der).unwrap();
         let der = HEXLOWER.decode(signed.signature.as_bytes()).unwrap();
         let verifying_key = VerifyingKey::from_sec1_bytes(signed.public_key.as_bytes()).unwrap();
         verifying_key.verify(b"payload", &Signature::from_der(&der).unwrap()).unwrap();
 
-        let raw = pair.sign(b"payload", SignatureFormat::Raw).unwrap().signature;
+        let raw = pair.sign(Some(&keys(1)), Scope::Unused, b"payload", SignatureFormat::Raw).unwrap().signature;
         assert_eq!(raw.len(), 128);
         let same = Signature::from_slice(&HEXLOWER.decode(raw.as_bytes()).unwrap()).unwrap();
         assert_eq!(same.to_der().as_bytes(), der, "RFC 6979: the same payload, the same signature");
+        let signing_key = SigningKey::from_slice(&HEXLOWER.decode(PRIVATE.as_bytes()).unwrap()).unwrap();
+        let expected: Signature = signing_key.sign(b"payload");
+        assert_eq!(expected.to_der().as_bytes(), der, "as p256's own key signs");
     }
 
     #[test]
     fn a_stamp_is_turnkeys_header_to_the_letter() {
-        let stamped = import(PUBLIC, PRIVATE).unwrap().stamp(b"{}").unwrap();
+        let stamped = import(PUBLIC, PRIVATE).unwrap().stamp(Some(&keys(1)), Scope::Unused, b"{}").unwrap();
         assert_eq!(stamped.stamp_header_name, "X-Stamp");
         let json = BASE64URL_NOPAD.decode(stamped.stamp_header_value.as_bytes()).unwrap();
         let json = String::from_utf8(json).unwrap();
@@ -290,14 +260,18 @@ mod tests {
 
     #[test]
     fn a_key_pair_whose_record_was_altered_or_swapped_does_not_sign() {
-        let scope = scope(1);
-        let pair = NewKeyPair::generate(NOW).unwrap().seal(&scope, slot(0, 1)).unwrap();
+        let keys = keys(1);
+        let slot = Slot::fresh(0);
+        let bytes = slot.to_bytes();
+        let pair = NewKeyPair::generate(NOW).unwrap().seal(&keys, Scope::Unused, slot);
         let other = *NewKeyPair::generate(NOW).unwrap().public_key();
         let ciphertext = pair.sealed().ciphertext();
         let mut altered = ciphertext.to_vec();
         altered[0] ^= 1;
-        let restored = |key, created_at, ciphertext| {
-            KeyPair::restore(key, created_at, Sealed::stored(&scope, slot(0, 1), ciphertext)).stamp(b"")
+        let restored = |key, created_at, ciphertext: &[u8]| {
+            let StoredSlot::Whole(slot) = Slot::read(0, &bytes) else { panic!("it is whole") };
+            let sealed = Sealed::stored(0, slot.id(), Some(slot), pair.sealed().nonce(), ciphertext);
+            KeyPair::restore(key, created_at, sealed).stamp(Some(&keys), Scope::Unused, b"")
         };
         assert!(restored(*pair.public_key(), pair.created_at(), ciphertext).is_ok());
         for swapped in [
@@ -307,16 +281,6 @@ mod tests {
         ] {
             assert_eq!(swapped.unwrap_err().data.code, Code::InternalError);
         }
-    }
-
-    #[test]
-    fn a_key_pair_that_has_signed_forgets_its_key_when_the_vault_is_locked() {
-        let scope = scope(1);
-        let pair = NewKeyPair::generate(NOW).unwrap().seal(&scope, slot(0, 1)).unwrap();
-        pair.stamp(b"").unwrap();
-        scope.lock();
-        pair.forget();
-        assert_eq!(pair.stamp(b"").unwrap_err().data.code, Code::VaultLocked);
     }
 
     #[test]

@@ -9,8 +9,9 @@ use keyfob_proto::{
 };
 
 use super::draft::Draft;
+use super::key_pair::NewKeyPair;
 use super::read::{no_key_pair, no_session, none_active};
-use super::{Login, NewKeyPair};
+use super::token::Login;
 use crate::clock::Timestamp;
 
 /// A call that changes the vault, its parameters checked as far as they can be without it.
@@ -18,25 +19,39 @@ pub trait Mutation: Send + 'static {
     /// What the caller gets once the change is durable.
     type Reply;
 
-    /// Whether it needs the vault's keys.
-    const SEALS: bool = false;
+    /// What it may do.
+    const KIND: Kind;
 
     /// Applies the rule to a draft.
     ///
     /// # Errors
     ///
     /// The faults that the protocol names for the call. The draft is as it was.
-    fn apply(self, draft: &mut Draft) -> Result<Self::Reply, Fault>;
+    fn apply(&self, draft: &mut Draft<'_>) -> Result<Self::Reply, Fault>;
+}
+
+/// What a mutation may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Puts something that has to be sealed.
+    Seals,
+    /// Puts something that needs no key.
+    Puts,
+    /// Only removes.
+    Removes,
+    /// Removes all sessions.
+    ClearsAll,
 }
 
 impl Mutation for ClearSession {
     type Reply = SessionCleared;
+    const KIND: Kind = Kind::Removes;
 
-    fn apply(self, draft: &mut Draft) -> Result<SessionCleared, Fault> {
+    fn apply(&self, draft: &mut Draft<'_>) -> Result<SessionCleared, Fault> {
         let (vault, now) = (draft.vault(), draft.now());
-        let session_key = match self.session_key {
-            Some(key) if vault.session(&key, now).is_none() => return Err(no_session(&key)),
-            Some(key) => key,
+        let session_key = match &self.session_key {
+            Some(key) if vault.session(key, now).is_none() => return Err(no_session(key)),
+            Some(key) => key.clone(),
             None => vault.active(now).cloned().ok_or_else(none_active)?,
         };
         let (deleted_public_key, was_active) = draft.remove_session(&session_key, ClearReason::Cleared);
@@ -46,8 +61,9 @@ impl Mutation for ClearSession {
 
 impl Mutation for ClearAllSessions {
     type Reply = AllSessionsCleared;
+    const KIND: Kind = Kind::ClearsAll;
 
-    fn apply(self, draft: &mut Draft) -> Result<AllSessionsCleared, Fault> {
+    fn apply(&self, draft: &mut Draft<'_>) -> Result<AllSessionsCleared, Fault> {
         let vault = draft.vault();
         if !vault.has_sessions(draft.now()) {
             return Err(Fault::new(Code::NoSessionFound, "there is no session to clear"));
@@ -60,13 +76,13 @@ impl Mutation for ClearAllSessions {
 
 impl Mutation for Login {
     type Reply = SessionStored;
-    const SEALS: bool = true;
+    const KIND: Kind = Kind::Seals;
 
     /// Deletes no key pair but that of the session it replaces: another unused one may belong to a
     /// login in flight in another app.
-    fn apply(self, draft: &mut Draft) -> Result<SessionStored, Fault> {
+    fn apply(&self, draft: &mut Draft<'_>) -> Result<SessionStored, Fault> {
         let session_key = self.session_key.clone();
-        let session = self.into_session(draft.now())?;
+        let session = self.session_at(draft.now())?;
         let replaced = draft.put_session(&session_key, &session)?;
         draft.set_active(Some(session_key.clone()));
         Ok(SessionStored { session_key, session, replaced })
@@ -75,25 +91,26 @@ impl Mutation for Login {
 
 impl Mutation for SetActiveSession {
     type Reply = ActiveSessionSet;
+    const KIND: Kind = Kind::Puts;
 
-    fn apply(self, draft: &mut Draft) -> Result<ActiveSessionSet, Fault> {
+    fn apply(&self, draft: &mut Draft<'_>) -> Result<ActiveSessionSet, Fault> {
         let Self { session_key } = self;
-        if draft.vault().session(&session_key, draft.now()).is_none() {
-            return Err(no_session(&session_key));
+        if draft.vault().session(session_key, draft.now()).is_none() {
+            return Err(no_session(session_key));
         }
         draft.set_active(Some(session_key.clone()));
-        Ok(ActiveSessionSet { session_key })
+        Ok(ActiveSessionSet { session_key: session_key.clone() })
     }
 }
 
 impl Mutation for NewKeyPair {
     type Reply = ApiKeyPairCreated;
-    const SEALS: bool = true;
+    const KIND: Kind = Kind::Seals;
 
-    fn apply(self, draft: &mut Draft) -> Result<ApiKeyPairCreated, Fault> {
+    fn apply(&self, draft: &mut Draft<'_>) -> Result<ApiKeyPairCreated, Fault> {
         let public_key = *self.public_key();
         if draft.vault().key_pair(&public_key, draft.now()).is_none() {
-            draft.put_key_pair(&self)?;
+            draft.put_key_pair(self)?;
         }
         Ok(ApiKeyPairCreated { public_key })
     }
@@ -101,9 +118,10 @@ impl Mutation for NewKeyPair {
 
 impl Mutation for DeleteApiKeyPair {
     type Reply = ApiKeyPairDeleted;
+    const KIND: Kind = Kind::Removes;
 
-    fn apply(self, draft: &mut Draft) -> Result<ApiKeyPairDeleted, Fault> {
-        let Self { public_key } = self;
+    fn apply(&self, draft: &mut Draft<'_>) -> Result<ApiKeyPairDeleted, Fault> {
+        let Self { public_key } = *self;
         if draft.vault().key_pair(&public_key, draft.now()).is_none() {
             return Err(no_key_pair(&public_key));
         }
@@ -118,8 +136,9 @@ impl Mutation for DeleteApiKeyPair {
 
 impl Mutation for ClearUnusedKeyPairs {
     type Reply = UnusedKeyPairsCleared;
+    const KIND: Kind = Kind::Removes;
 
-    fn apply(self, draft: &mut Draft) -> Result<UnusedKeyPairsCleared, Fault> {
+    fn apply(&self, draft: &mut Draft<'_>) -> Result<UnusedKeyPairsCleared, Fault> {
         let min_age = self.min_age_seconds.unwrap_or(Self::PENDING_SECONDS);
         let now = draft.now();
         let is_due = |(created_at, _): &&(u64, _)| now.since(Timestamp::from_secs(*created_at)).as_secs() >= min_age;

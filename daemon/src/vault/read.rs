@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use keyfob_proto::{
     ActiveSessionKey, ApiKeyPairEntry, ApiKeyPairPage, Code, Fault, GetAllSessions, GetSession, Limit, ListApiKeyPairs,
-    ListSessions, MAX_LINE_BYTES, PublicKey, Session, SessionEntry, SessionFound, SessionKey, SessionName,
-    SessionNames, SessionPage,
+    ListSessions, PublicKey, Session, SessionEntry, SessionFound, SessionKey, SessionName, SessionNames, SessionPage,
 };
 
-use super::{KeyPair, StoredSession, Vault};
+use super::contents::Vault;
+use super::key_pair::KeyPair;
+use super::session::StoredSession;
 use crate::clock::Timestamp;
-
-/// What the entries of a page may take as JSON, in bytes. The rest of the line is its frame and the
-/// one entry that went over.
-const PAGE_BYTES: usize = MAX_LINE_BYTES * 3 / 4;
+use crate::limits::PAGE_BYTES;
+use crate::seal::{Scope, VaultKeys};
 
 impl Vault {
     /// A session that has not expired.
@@ -62,16 +61,21 @@ impl Vault {
         self.unused.size()
     }
 
-    /// Answers `getSession`.
+    /// Answers `getSession`. Call it in [`on_wiped_stack`](crate::seal::on_wiped_stack).
     ///
     /// # Errors
     ///
     /// `VAULT_LOCKED`; `INTERNAL_ERROR` when the record is not what was stored.
-    pub fn get_session(&self, call: &GetSession, now: Timestamp) -> Result<SessionFound, Fault> {
+    pub fn get_session(
+        &self,
+        call: &GetSession,
+        now: Timestamp,
+        keys: Option<&VaultKeys>,
+    ) -> Result<SessionFound, Fault> {
         let key = call.session_key.as_ref().or(self.active.as_ref());
         match key.and_then(|key| Some((key, self.session(key, now)?))) {
             Some((key, session)) => {
-                Ok(SessionFound { session_key: Some(key.clone()), session: Some(open(key, session)?) })
+                Ok(SessionFound { session_key: Some(key.clone()), session: Some(open(key, session, keys)?) })
             }
             None => Ok(SessionFound { session_key: None, session: None }),
         }
@@ -83,15 +87,20 @@ impl Vault {
         ActiveSessionKey { session_key: self.active(now).cloned() }
     }
 
-    /// Answers `getAllSessions`.
+    /// Answers `getAllSessions`. Call it in [`on_wiped_stack`](crate::seal::on_wiped_stack).
     ///
     /// # Errors
     ///
     /// As [`Vault::get_session`].
-    pub fn get_all_sessions(&self, call: &GetAllSessions, now: Timestamp) -> Result<SessionPage, Fault> {
+    pub fn get_all_sessions(
+        &self,
+        call: &GetAllSessions,
+        now: Timestamp,
+        keys: Option<&VaultKeys>,
+    ) -> Result<SessionPage, Fault> {
         let entries = self
             .live_after(call.after.as_ref(), now)
-            .map(|(key, session)| Ok(SessionEntry { session_key: key.clone(), session: open(key, session)? }));
+            .map(|(key, session)| Ok(SessionEntry { session_key: key.clone(), session: open(key, session, keys)? }));
         let bytes = |entry: &Result<_, _>| entry.as_ref().map_or(0, session_bytes);
         let (sessions, has_more) = page(entries, call.limit, bytes);
         let sessions = sessions.into_iter().collect::<Result<Vec<_>, Fault>>()?;
@@ -150,20 +159,25 @@ impl Vault {
         ApiKeyPairEntry { public_key, created_at: pair.created_at(), session_keys, session_count }
     }
 
-    /// The key pair that signs. That of sessions which have all expired never does.
+    /// The key pair that signs, and the scope that it is sealed in. That of sessions which have all expired never does.
     ///
     /// # Errors
     ///
     /// `NOT_FOUND`; `NO_SESSION_FOUND` for [`Signer::Active`] when no session is.
-    pub fn signer(&self, signer: Signer<'_>, now: Timestamp) -> Result<&Arc<KeyPair>, Fault> {
+    pub fn signer(&self, signer: Signer<'_>, now: Timestamp) -> Result<(&KeyPair, Scope), Fault> {
         let session_key = match signer {
-            Signer::KeyPair(key) => return self.key_pair(key, now).ok_or_else(|| no_key_pair(key)),
+            Signer::KeyPair(key) => {
+                let pair = self.key_pair(key, now).ok_or_else(|| no_key_pair(key))?;
+                let scope = if self.unused.contains_key(key) { Scope::Unused } else { Scope::InUse };
+                return Ok((pair, scope));
+            }
             Signer::Session(key) => key,
             Signer::Active => self.active(now).ok_or_else(none_active)?,
         };
         let session = self.session(session_key, now).ok_or_else(|| no_session(session_key))?;
         let public_key = session.public_key();
-        self.in_use.get(public_key).ok_or_else(|| no_key_pair(public_key).on_session(session_key))
+        let pair = self.in_use.get(public_key).ok_or_else(|| no_key_pair(public_key).on_session(session_key))?;
+        Ok((pair, Scope::InUse))
     }
 }
 
@@ -182,8 +196,8 @@ fn is_live(session: &StoredSession, now: Timestamp) -> bool {
     session.expiry() > now.secs()
 }
 
-fn open(key: &SessionKey, session: &StoredSession) -> Result<Session, Fault> {
-    session.open(key).map_err(|error| Fault::from(error).on_session(key))
+fn open(key: &SessionKey, session: &StoredSession, keys: Option<&VaultKeys>) -> Result<Session, Fault> {
+    session.open(key, keys).map_err(|error| Fault::from(error).on_session(key))
 }
 
 /// The entries up to the limit or to [`PAGE_BYTES`], and whether there are more.

@@ -1,15 +1,11 @@
 //! [`StoredSession`]: a session as the vault keeps it, its token sealed.
 
-use std::sync::Arc;
-
 use keyfob_proto::{PublicKey, Secret, Session, SessionKey};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::seal::{Locked, OpenError, SEAL_BYTES, Scope, Sealed, Slot};
-
-/// What is sealed of a session is never longer, in bytes.
-const MAX_CONTENTS_BYTES: usize = 8 * 1024 - 64 - SEAL_BYTES;
+use crate::limits::MAX_SEALED_BYTES;
+use crate::seal::{OpenError, Scope, Sealed, Slot, VaultKeys};
 
 /// A session. Its expiry and its key pair's name are readable in a locked vault too, which has to clear it when it
 /// expires, and its key pair with it; all else is sealed.
@@ -34,11 +30,7 @@ struct Contents<'a> {
 
 impl StoredSession {
     /// Seals a session.
-    ///
-    /// # Errors
-    ///
-    /// [`Locked`].
-    pub(super) fn seal(key: &SessionKey, session: &Session, scope: &Arc<Scope>, slot: Slot) -> Result<Self, Locked> {
+    pub(super) fn seal(key: &SessionKey, session: &Session, keys: &VaultKeys, slot: Slot) -> Self {
         let contents = Contents {
             token: session.token.expose(),
             expiration_seconds: &session.expiration_seconds,
@@ -48,11 +40,11 @@ impl StoredSession {
             session_profile_id: session.session_profile_id.as_deref(),
             scope: session.scope.as_deref(),
         };
-        let mut bytes = Zeroizing::new([0; MAX_CONTENTS_BYTES]);
-        let plain = postcard::to_slice(&contents, &mut *bytes).expect("a session is plain data of a bounded size");
+        let mut bytes = Zeroizing::new(vec![0; MAX_SEALED_BYTES]);
+        let plain = postcard::to_slice(&contents, &mut bytes).expect("a session is plain data of a bounded size");
         let identity = identity(key, &session.public_key, session.expiry);
-        let sealed = Sealed::new(scope, slot, &identity, plain)?;
-        Ok(Self { public_key: session.public_key, expiry: session.expiry, sealed })
+        let sealed = Sealed::new(keys, Scope::InUse, slot, &identity, plain);
+        Self { public_key: session.public_key, expiry: session.expiry, sealed }
     }
 
     /// The session that a record holds. Whether it can be opened shows when it is.
@@ -61,12 +53,18 @@ impl StoredSession {
         Self { public_key, expiry, sealed }
     }
 
-    /// The session, with its token.
+    /// The same session, sealed under another root key.
+    #[must_use]
+    pub(super) fn with_sealed(&self, sealed: Sealed) -> Self {
+        Self { public_key: self.public_key, expiry: self.expiry, sealed }
+    }
+
+    /// The session, with its token. Call it in [`on_wiped_stack`](crate::seal::on_wiped_stack).
     ///
     /// # Errors
     ///
     /// [`OpenError`].
-    pub fn open(&self, key: &SessionKey) -> Result<Session, OpenError> {
+    pub fn open(&self, key: &SessionKey, keys: Option<&VaultKeys>) -> Result<Session, OpenError> {
         let session = |bytes: &[u8]| {
             let contents: Contents<'_> = postcard::from_bytes(bytes).ok()?;
             Some(Session {
@@ -81,7 +79,17 @@ impl StoredSession {
                 scope: contents.scope.map(str::to_owned),
             })
         };
-        self.sealed.open(&identity(key, &self.public_key, self.expiry), session)?.ok_or(OpenError::Altered)
+        let identity = identity(key, &self.public_key, self.expiry);
+        self.sealed.open(keys, Scope::InUse, &identity, session)?.ok_or(OpenError::Altered)
+    }
+
+    /// Whether it opens with these keys; `None` where its slot is damaged.
+    pub(super) fn check(&self, key: &SessionKey, keys: &VaultKeys) -> Option<bool> {
+        let identity = identity(key, &self.public_key, self.expiry);
+        match self.sealed.open(Some(keys), Scope::InUse, &identity, |_| ()) {
+            Err(OpenError::SlotDamaged) => None,
+            opened => Some(opened.is_ok()),
+        }
     }
 
     /// The key pair that signs for it.

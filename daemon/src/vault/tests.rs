@@ -9,46 +9,56 @@ use keyfob_proto::{
     StoreSession,
 };
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use super::*;
 use crate::clock::Timestamp;
-use crate::seal::tests::slot;
-use crate::seal::{Scope, Supply};
+use crate::limits::{MAX_ANNOUNCED, MAX_TOKEN_BYTES};
+use crate::seal::tests::keys;
+use crate::seal::{Scope, Slot, VaultKeys};
 
 const START: u64 = 1_700_000_000;
 
 /// A vault and its clock.
 struct Bench {
     vault: Vault,
+    keys: Option<VaultKeys>,
     now: u64,
     events: Vec<EventKind>,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { vault: nothing(), now: START, events: Vec::new() }
+        Self { vault: Vault::default(), keys: Some(keys(1)), now: START, events: Vec::new() }
     }
 
     fn now(&self) -> Timestamp {
         Timestamp::from_secs(self.now)
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "a mutation is applied once")]
     fn apply<M: Mutation>(&mut self, mutation: M) -> Result<M::Reply, Fault> {
-        let mut draft = Draft::new(self.vault.clone(), self.now(), Supply::without_store(8));
+        let mut stock = stock();
+        let mut draft = Draft::new(self.vault.clone(), self.now(), self.keys.as_ref(), &mut stock);
         let reply = mutation.apply(&mut draft);
         assert!(reply.is_ok() || draft.changes().is_empty(), "a fault changes nothing");
-        self.adopt(draft);
+        let drafted = draft.finish();
+        self.adopt(drafted);
         reply
     }
 
     fn pass_time(&mut self, seconds: u64) {
         self.now += seconds;
-        let mut draft = Draft::new(self.vault.clone(), self.now(), Supply::without_store(8));
+        let mut stock = VecDeque::new();
+        let mut draft = Draft::new(self.vault.clone(), self.now(), None, &mut stock);
         draft.pass_time();
-        self.adopt(draft);
+        let drafted = draft.finish();
+        self.adopt(drafted);
     }
 
-    fn adopt(&mut self, draft: Draft) {
-        let Finished { vault, announcements, .. } = draft.finish();
+    fn adopt(&mut self, drafted: Drafted) {
+        let Drafted { vault, announcements, .. } = drafted;
         self.vault = vault;
         self.events.extend(announcements.into_iter().map(|announcement| announcement.kind));
         self.check_invariants();
@@ -90,7 +100,7 @@ impl Bench {
     }
 
     fn names(&self) -> Vec<String> {
-        let page = self.vault.get_all_sessions(&GetAllSessions::default(), self.now()).unwrap();
+        let page = self.vault.get_all_sessions(&GetAllSessions::default(), self.now(), self.keys.as_ref()).unwrap();
         page.sessions.iter().map(|entry| entry.session_key.to_string()).collect()
     }
 
@@ -99,14 +109,14 @@ impl Bench {
     }
 }
 
-/// A session as a vault keeps it.
-fn sealed(vault: &Vault, name: &str, session: &keyfob_proto::Session) -> Arc<StoredSession> {
-    Arc::new(StoredSession::seal(&key(name), session, &vault.scopes.in_use, slot(0, 1)).unwrap())
+/// Slots to seal with.
+fn stock() -> VecDeque<Slot> {
+    Slot::fresh_all(0..8).collect()
 }
 
-/// An empty vault, unlocked.
-fn nothing() -> Vault {
-    Vault::empty(Scopes::without_store())
+/// A session as a vault keeps it.
+fn sealed(name: &str, session: &keyfob_proto::Session) -> Arc<StoredSession> {
+    Arc::new(StoredSession::seal(&key(name), session, &keys(1), Slot::fresh(0)))
 }
 
 fn key(name: &str) -> SessionKey {
@@ -250,7 +260,8 @@ fn taking_in_a_key_pair_twice_changes_nothing() {
     let public_key = bench.log_in("a", 1000);
     bench.now += 10;
     let again = NewKeyPair::named(public_key, bench.now());
-    let mut draft = Draft::new(bench.vault.clone(), bench.now(), Supply::without_store(8));
+    let mut stock = stock();
+    let mut draft = Draft::new(bench.vault.clone(), bench.now(), bench.keys.as_ref(), &mut stock);
     again.apply(&mut draft).unwrap();
     assert!(draft.changes().is_empty());
 }
@@ -306,7 +317,11 @@ fn an_expired_session_is_not_served_even_before_it_is_swept() {
     assert_eq!(bench.names(), ["b"]);
     assert_eq!(bench.active(), None);
     assert_eq!(
-        bench.vault.get_session(&GetSession { session_key: Some(key("a")) }, bench.now()).unwrap().session,
+        bench
+            .vault
+            .get_session(&GetSession { session_key: Some(key("a")) }, bench.now(), bench.keys.as_ref())
+            .unwrap()
+            .session,
         None
     );
     for signer in [Signer::KeyPair(&a), Signer::Session(&key("a"))] {
@@ -374,7 +389,7 @@ fn a_clock_that_jumps_back_revives_nothing_and_clears_nothing_early() {
 fn many_expire_in_steps() {
     let mut bench = Bench::new();
     let shared = bench.create_key_pair();
-    let session = sealed(&bench.vault, "x", &login("x", &shared, START + 100).into_session(bench.now()).unwrap());
+    let session = sealed("x", &login("x", &shared, START + 100).session_at(bench.now()).unwrap());
     for n in 0..=MAX_ANNOUNCED {
         bench.vault.insert_session(key(&n.to_string()), Arc::clone(&session));
     }
@@ -426,13 +441,14 @@ fn events_tell_what_happened_in_order() {
 #[test]
 fn an_event_says_who_asked_and_expiry_says_nobody() {
     let by = Some(By { pid: Some(7), uid: 1000 });
-    let mut draft = Draft::new(nothing(), Timestamp::from_secs(START), Supply::without_store(8));
+    let (mut stock, keys) = (stock(), keys(1));
+    let mut draft = Draft::new(Vault::default(), Timestamp::from_secs(START), Some(&keys), &mut stock);
     draft.set_by(by);
     let elsewhere = *NewKeyPair::generate(draft.now()).unwrap().public_key();
     login("a", &elsewhere, START + 10).apply(&mut draft).unwrap();
-    let Finished { vault, announcements, supply, .. } = draft.finish();
+    let Drafted { vault, announcements, .. } = draft.finish();
     assert!(announcements.iter().all(|announcement| announcement.by == by));
-    let mut draft = Draft::new(vault, Timestamp::from_secs(START + 10), supply);
+    let mut draft = Draft::new(vault, Timestamp::from_secs(START + 10), None, &mut stock);
     draft.pass_time();
     let announcements = draft.finish().announcements;
     assert!(announcements.len() == 2 && announcements.iter().all(|announcement| announcement.by.is_none()));
@@ -442,7 +458,7 @@ fn an_event_says_who_asked_and_expiry_says_nobody() {
 fn clearing_very_many_announces_a_resync() {
     let mut bench = Bench::new();
     let elsewhere = *NewKeyPair::generate(bench.now()).unwrap().public_key();
-    let session = sealed(&bench.vault, "x", &login("x", &elsewhere, START + 100).into_session(bench.now()).unwrap());
+    let session = sealed("x", &login("x", &elsewhere, START + 100).session_at(bench.now()).unwrap());
     for n in 0..=MAX_ANNOUNCED {
         bench.vault.insert_session(key(&n.to_string()), Arc::clone(&session));
     }
@@ -461,7 +477,10 @@ fn pages_follow_each_other_without_gap_or_overlap() {
     public_keys.sort();
     let (mut names, mut after) = (Vec::new(), None);
     loop {
-        let page = bench.vault.get_all_sessions(&GetAllSessions { after, limit: Limit::new(2) }, bench.now()).unwrap();
+        let page = bench
+            .vault
+            .get_all_sessions(&GetAllSessions { after, limit: Limit::new(2) }, bench.now(), bench.keys.as_ref())
+            .unwrap();
         names.extend(page.sessions.into_iter().map(|entry| entry.session_key.to_string()));
         after = page.next;
         if after.is_none() {
@@ -493,15 +512,18 @@ fn a_page_of_the_largest_sessions_fits_a_line() {
     let token = format!("h.{}.", BASE64URL_NOPAD.encode(claims.as_bytes()));
     let token = format!("{token}{}", "\"".repeat(MAX_TOKEN_BYTES - token.len()));
     let call = StoreSession { session_token: Secret::new(token), session_key: None };
-    let session = Login::read(call).unwrap().into_session(bench.now()).unwrap();
+    let session = Login::read(call).unwrap().session_at(bench.now()).unwrap();
     for n in 0..1000 {
         let name = format!("{n:\u{1}>512}");
-        let session = sealed(&bench.vault, &name, &session);
+        let session = sealed(&name, &session);
         bench.vault.insert_session(key(&name), session);
     }
     let (mut count, mut after) = (0, None);
     loop {
-        let page = bench.vault.get_all_sessions(&GetAllSessions { after, limit: None }, bench.now()).unwrap();
+        let page = bench
+            .vault
+            .get_all_sessions(&GetAllSessions { after, limit: None }, bench.now(), bench.keys.as_ref())
+            .unwrap();
         let line = serde_json::to_vec(&page).unwrap();
         assert!(line.len() + 1000 < keyfob_proto::MAX_LINE_BYTES, "{} bytes", line.len());
         count += page.sessions.len();
@@ -519,24 +541,23 @@ fn the_active_session_signs_unless_another_is_named() {
     assert_eq!(code(bench.vault.signer(Signer::Active, bench.now()).map(drop)), Code::NoSessionFound);
     let a = bench.log_in("a", 1000);
     assert_eq!(code(bench.vault.signer(Signer::Session(&key("b")), bench.now()).map(drop)), Code::NotFound);
-    assert_eq!(bench.vault.signer(Signer::Active, bench.now()).unwrap().public_key(), &a);
+    assert_eq!(bench.vault.signer(Signer::Active, bench.now()).unwrap().0.public_key(), &a);
 }
 
 #[test]
 fn what_contradicts_itself_is_not_restored() {
     let now = Timestamp::from_secs(START);
     let pair = NewKeyPair::generate(now).unwrap();
-    let session = login("a", pair.public_key(), START + 10).into_session(now).unwrap();
-    let sessions = vec![(key("a"), sealed(&nothing(), "a", &session))];
-    let in_use = vec![Arc::new(pair.seal(&Scope::without_store(), slot(1, 1)).unwrap())];
-    let empty = || Stored::nothing(Scopes::without_store());
-    let dangling = Stored { active: Some(key("b")), sessions: sessions.clone(), ..empty() };
+    let session = login("a", pair.public_key(), START + 10).session_at(now).unwrap();
+    let sessions = vec![(key("a"), sealed("a", &session))];
+    let in_use = vec![Arc::new(pair.seal(&keys(1), Scope::InUse, Slot::fresh(1)))];
+    let dangling = Stored { active: Some(key("b")), sessions: sessions.clone(), ..Stored::default() };
     assert_eq!(Vault::restore(dangling).unwrap_err(), Inconsistent::DanglingPointer);
-    let unnamed = Stored { in_use: in_use.clone(), ..empty() };
+    let unnamed = Stored { in_use: in_use.clone(), ..Stored::default() };
     assert_eq!(Vault::restore(unnamed).unwrap_err(), Inconsistent::KeyPairUse);
-    let named = Stored { unused: in_use.clone(), sessions: sessions.clone(), ..empty() };
+    let named = Stored { unused: in_use.clone(), sessions: sessions.clone(), ..Stored::default() };
     assert_eq!(Vault::restore(named).unwrap_err(), Inconsistent::KeyPairUse);
-    let good = Stored { in_use, sessions, active: Some(key("a")), ..empty() };
+    let good = Stored { in_use, sessions, active: Some(key("a")), ..Stored::default() };
     assert!(Vault::restore(good).is_ok());
 }
 
@@ -571,20 +592,19 @@ fn a_locked_vault_tells_names_and_clears_and_nothing_else() {
     let mut bench = Bench::new();
     let (a, spare) = (bench.log_in("a", 1000), bench.create_key_pair());
     bench.log_in("b", 50);
-    bench.vault.scopes.unused.lock();
-    bench.vault.scopes.in_use.lock();
-    bench.vault.forget_signing_keys();
+    bench.keys = None;
 
     let names = bench.vault.list_sessions(&ListSessions::default(), bench.now());
     assert_eq!(names.sessions.iter().map(|entry| entry.session_key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!((names.sessions[0].public_key, names.sessions[0].expiry), (a, START + 1000));
     assert_eq!(bench.vault.list_api_key_pairs(&ListApiKeyPairs::default(), bench.now()).key_pairs.len(), 3);
     let get = |name| GetSession { session_key: Some(key(name)) };
-    assert_eq!(code(bench.vault.get_session(&get("a"), bench.now())), Code::VaultLocked);
-    assert_eq!(bench.vault.get_session(&get("c"), bench.now()).unwrap().session, None);
-    assert_eq!(code(bench.vault.get_all_sessions(&GetAllSessions::default(), bench.now())), Code::VaultLocked);
+    assert_eq!(code(bench.vault.get_session(&get("a"), bench.now(), None)), Code::VaultLocked);
+    assert_eq!(bench.vault.get_session(&get("c"), bench.now(), None).unwrap().session, None);
+    assert_eq!(code(bench.vault.get_all_sessions(&GetAllSessions::default(), bench.now(), None)), Code::VaultLocked);
     for signer in [Signer::Session(&key("a")), Signer::KeyPair(&spare)] {
-        assert_eq!(code(bench.vault.signer(signer, bench.now()).unwrap().stamp(b"")), Code::VaultLocked);
+        let (pair, scope) = bench.vault.signer(signer, bench.now()).unwrap();
+        assert_eq!(code(pair.stamp(None, scope, b"")), Code::VaultLocked);
     }
     let pair = NewKeyPair::generate(bench.now()).unwrap();
     assert_eq!(code(bench.apply(pair)), Code::VaultLocked);
@@ -599,19 +619,73 @@ fn a_locked_vault_tells_names_and_clears_and_nothing_else() {
 }
 
 #[test]
-fn two_clear_alls_in_a_group_leave_nothing() {
+fn what_was_removed_is_told_once_with_its_slot() {
     let mut bench = Bench::new();
-    bench.log_in("before", 1000);
-    let pair = NewKeyPair::generate(bench.now()).unwrap();
-    let between = login("between", pair.public_key(), bench.now + 1000);
-    let mut draft = Draft::new(bench.vault.clone(), bench.now(), Supply::without_store(8));
-    ClearAllSessions {}.apply(&mut draft).unwrap();
-    pair.apply(&mut draft).unwrap();
-    between.apply(&mut draft).unwrap();
-    ClearAllSessions {}.apply(&mut draft).unwrap();
-    let (changes, erased, _) = draft.to_commit();
-    assert_eq!(changes.iter().filter(|change| matches!(change, Change::ClearAll)).count(), 1);
-    assert_eq!(erased.len(), 3, "the key pair's first place, the session and the key pair");
-    bench.adopt(draft);
-    assert_eq!((bench.vault.session_count(), bench.vault.in_use_count()), (0, 0));
+    let a = bench.log_in("a", 1000);
+    let before = bench.vault.clone();
+    let slot = |name| before.slot_of(&name).unwrap();
+    let mut stock = stock();
+    let mut draft = Draft::new(before.clone(), bench.now(), None, &mut stock);
+    ClearSession { session_key: None }.apply(&mut draft).unwrap();
+    let changes = draft.finish().changes;
+    let removed: Vec<_> = changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Removed(name, slot) => Some((name.clone(), *slot)),
+            _ => None,
+        })
+        .collect();
+    let (session, pair) = (Name::Session(key("a")), Name::InUse(a));
+    assert_eq!(removed, [(session.clone(), slot(session)), (pair.clone(), slot(pair))]);
+    assert!(!changes.iter().any(Change::is_put));
+}
+
+#[test]
+fn a_key_pair_that_came_into_use_has_another_slot_and_its_old_one_is_told() {
+    let mut bench = Bench::new();
+    let a = bench.create_key_pair();
+    let old = bench.vault.slot_of(&Name::Unused(a)).unwrap();
+    let mut stock = stock();
+    let mut draft = Draft::new(bench.vault.clone(), bench.now(), bench.keys.as_ref(), &mut stock);
+    login("a", &a, START + 10).apply(&mut draft).unwrap();
+    let Drafted { vault, changes, .. } = draft.finish();
+    assert!(changes.iter().any(|change| matches!(change, Change::Moved(key, slot) if (*key, *slot) == (a, old))));
+    assert_eq!(vault.slot_of(&Name::Unused(a)), None);
+    assert!(vault.slot_of(&Name::InUse(a)).is_some() && stock.len() == 6);
+}
+
+#[test]
+fn a_removal_is_repeated_as_far_as_it_applies() {
+    let mut bench = Bench::new();
+    bench.log_in("a", 1000);
+    let spare = bench.create_key_pair();
+    let mut stock = VecDeque::new();
+    let mut draft = Draft::new(bench.vault.clone(), bench.now(), None, &mut stock);
+    for removal in [Removal::Session(key("b")), Removal::Session(key("a")), Removal::Unused(spare)] {
+        draft.repeat(&removal);
+        draft.repeat(&removal);
+    }
+    assert!(draft.finish().vault.is_empty());
+}
+
+#[test]
+fn names_follow_each_other_without_gap_or_overlap() {
+    let mut bench = Bench::new();
+    for name in ["d", "a", "c"] {
+        bench.log_in(name, 1000);
+    }
+    bench.create_key_pair();
+    bench.create_key_pair();
+    let all = bench.vault.names_after(None, 100);
+    assert_eq!((all.len(), all.last()), (9, Some(&Name::Active)));
+    for step in 1..=all.len() {
+        let (mut found, mut last) = (Vec::new(), None);
+        loop {
+            let names = bench.vault.names_after(last.as_ref(), step);
+            let Some(end) = names.last().cloned() else { break };
+            found.extend(names);
+            last = Some(end);
+        }
+        assert_eq!(found, all, "{step} at once");
+    }
 }

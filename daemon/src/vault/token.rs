@@ -10,13 +10,7 @@ use zeroize::Zeroizing;
 
 use super::key_pair::is_on_curve;
 use crate::clock::Timestamp;
-
-/// The longest session token, in bytes. Real ones have about 500.
-pub const MAX_TOKEN_BYTES: usize = 6 * 1024;
-
-/// The most that the claims of a token may have together, in bytes: with the token itself they make
-/// one record of the store. Real ones have about 100.
-pub const MAX_CLAIM_BYTES: usize = 1536;
+use crate::limits::{MAX_CLAIM_BYTES, MAX_TOKEN_BYTES};
 
 /// The largest `exp`: the largest whole number that every JSON reader keeps exact, 2^53 - 1.
 const MAX_EXPIRY: u64 = (1 << 53) - 1;
@@ -57,16 +51,15 @@ impl Login {
     /// # Errors
     ///
     /// `SESSION_EXPIRED` when the token's `exp` has passed.
-    pub(super) fn into_session(self, now: Timestamp) -> Result<Session, Fault> {
-        let Self { session_key, mut session } = self;
+    pub(super) fn session_at(&self, now: Timestamp) -> Result<Session, Fault> {
+        let Self { session_key, session } = self;
         let left = Timestamp::from_secs(session.expiry).since(now);
         if left.is_zero() {
             let message = format!("the session token expired at {} (Unix time); log in again", session.expiry);
-            return Err(Fault::new(Code::SessionExpired, message).on_session(&session_key));
+            return Err(Fault::new(Code::SessionExpired, message).on_session(session_key));
         }
         let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-        session.expiration_seconds = seconds.to_string();
-        Ok(session)
+        Ok(Session { expiration_seconds: seconds.to_string(), ..session.clone() })
     }
 }
 
@@ -253,11 +246,11 @@ mod tests {
     fn the_seconds_left_are_rounded_up() {
         let login = |exp: &str| Login { session_key: SessionKey::default(), session: read(&payload(exp)).unwrap() };
         let (clock, hand) = crate::clock::Clock::manual(Timestamp::from_secs(1000));
-        assert_eq!(login("1900").into_session(clock.now()).unwrap().expiration_seconds, "900");
+        assert_eq!(login("1900").session_at(clock.now()).unwrap().expiration_seconds, "900");
         hand.advance(std::time::Duration::from_millis(1));
-        assert_eq!(login("1900").into_session(clock.now()).unwrap().expiration_seconds, "900");
-        let fault = login("1000").into_session(clock.now()).unwrap_err();
+        assert_eq!(login("1900").session_at(clock.now()).unwrap().expiration_seconds, "900");
+        let fault = login("1000").session_at(clock.now()).unwrap_err();
         assert_eq!(fault.data.code, Code::SessionExpired);
-        assert_eq!(login("1001").into_session(clock.now()).unwrap().expiration_seconds, "1");
+        assert_eq!(login("1001").session_at(clock.now()).unwrap().expiration_seconds, "1");
     }
 }

@@ -41,9 +41,11 @@ pub struct DaemonStatus {
     pub pid: u32,
     /// How long it has been running, in seconds.
     pub uptime_seconds: u64,
-    /// Whether it can write.
+    /// Whether it can store.
     pub health: Health,
-    /// Whether the vault is locked, and where its key comes from.
+    /// What the vault is kept on.
+    pub storage: StorageStatus,
+    /// Whether the vault is locked, and where its wrapping key comes from.
     pub lock: LockStatus,
     /// How far its memory is out of reach.
     pub memory: MemoryStatus,
@@ -57,20 +59,43 @@ pub struct DaemonStatus {
     pub paths: Paths,
 }
 
-/// Whether the daemon can write.
+/// Whether the daemon can store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Health {
     /// All is well.
     Ok,
-    /// A write or a flush failed. Reads and signatures go on; every mutation is refused until the
-    /// daemon is restarted on a healthy disk.
+    /// The file system has too little room to store anything. Reads, signatures and clearing go on, and storing does as
+    /// soon as there is room.
+    StorageFull,
+    /// A write or a flush failed. Reads, signatures and clearing go on; nothing is stored until the daemon is restarted
+    /// on a healthy disk.
     StorageFailed,
     /// A state of a newer daemon.
     #[serde(other)]
     #[cfg_attr(feature = "schema", schemars(skip))]
     Unknown,
+}
+
+/// What the vault is kept on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StorageStatus {
+    /// The kind of the file system, such as `xfs`.
+    pub file_system: String,
+    /// Whether what is overwritten there is gone at once, because the same blocks are used again. False on a file system
+    /// that writes elsewhere: there the old bytes stay until the blocks are used for something else. Absent where that
+    /// is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overwrites_in_place: Option<bool>,
+    /// The room that is left there, in bytes; absent where the system does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+    /// Why nothing can be stored, for people; absent: all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// How many there are of what.

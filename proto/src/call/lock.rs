@@ -1,4 +1,4 @@
-//! Calls on the vault's lock: whether its keys are in memory, and where they come from.
+//! Calls on the vault's keys: whether they are in memory, and where the wrapping key comes from.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct VaultLocked {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unlock {
-    /// The passphrase, when that is where the key comes from, see [`LockStatus::key_source`]; at most 1 KiB.
+    /// The passphrase, when that is where the wrapping key comes from, see [`LockStatus::key_source`]; at most 1 KiB.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Secret"))]
     pub passphrase: Option<Secret>,
@@ -40,17 +40,22 @@ pub struct VaultUnlocked {
     pub was_locked: bool,
 }
 
-/// Gives the vault a new root key, and says where the key comes from that it is kept under from now on.
+/// Gives the vault a new root key, and says where its wrapping key comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rekey {
-    /// Where the key comes from.
+    /// Where the wrapping key comes from afterwards.
     pub key_source: KeySource,
-    /// The passphrase, with [`KeySource::Passphrase`] and only then; at least 8 characters and at most 1 KiB.
+    /// The new passphrase, with [`KeySource::Passphrase`] and only then; at least 8 characters and at most 1 KiB.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Secret"))]
     pub passphrase: Option<Secret>,
+    /// The passphrase that the vault has now, where it has one, and only then. A vault that is locked and empty needs
+    /// none.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Secret"))]
+    pub current_passphrase: Option<Secret>,
 }
 
 /// The vault has a new root key.
@@ -58,13 +63,13 @@ pub struct Rekey {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VaultRekeyed {
-    /// Where the key comes from now.
+    /// Where the wrapping key comes from now.
     pub key_source: KeySource,
-    /// How many record keys were wrapped anew.
+    /// How many sessions and key pairs are sealed under the new root key.
     pub records: u64,
 }
 
-/// Where the key comes from that the vault's root key is kept under.
+/// Where the wrapping key comes from, under which the vault's root key is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -90,7 +95,7 @@ pub enum KeySource {
 pub struct LockStatus {
     /// Whether the vault is locked: it tells names and clears, and neither signs nor shows a token.
     pub locked: bool,
-    /// Where the key comes from.
+    /// Where the wrapping key comes from.
     pub key_source: KeySource,
     /// After how many seconds without use the vault locks itself; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,7 +110,7 @@ pub struct LockStatus {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rekeying {
-    /// Record keys that are wrapped anew.
+    /// Records whose slots are filled anew.
     pub done: u64,
     /// All of them.
     pub total: u64,

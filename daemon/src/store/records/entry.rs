@@ -1,0 +1,84 @@
+//! What the database calls things, and what it says under each name.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `c` | the number of the last commit, and of the last write to `keys` that was durable then, 8 bytes big-endian each |
+//! | `v` | the record of the vault |
+//! | `u` + public key | an unused key pair |
+//! | `g` + generation + `a` | the active session's name |
+//! | `g` + generation + `s` + session key | a session |
+//! | `g` + generation + `k` + public key | a key pair in use |
+
+use keyfob_proto::{PublicKey, SessionKey};
+
+use super::record::{KeyPairRecord, SessionRecord};
+use crate::vault::{Name, Record};
+
+pub(super) const COUNTS: &[u8] = b"c";
+pub(super) const VAULT: &[u8] = b"v";
+pub(super) const UNUSED: &[u8] = b"u";
+
+/// One record as it was read.
+pub(in crate::store) enum Entry<'a> {
+    /// A session of the current generation.
+    Session(SessionKey, PublicKey, SessionRecord<'a>),
+    /// A key pair that a session names.
+    InUse(PublicKey, KeyPairRecord<'a>),
+    /// A key pair that no session names.
+    Unused(PublicKey, KeyPairRecord<'a>),
+    /// The active session's name.
+    Active(SessionKey),
+}
+
+impl<'a> Entry<'a> {
+    /// The unused key pair under a key of the database.
+    pub(super) fn unused(key: &[u8], value: &'a [u8]) -> Result<Self, &'static str> {
+        Ok(Self::Unused(public_key(&key[UNUSED.len()..])?, KeyPairRecord::decode(value)?))
+    }
+
+    /// The record under a key of the database, without the prefix of its generation.
+    pub(super) fn of_generation(key: &[u8], value: &'a [u8]) -> Result<Self, &'static str> {
+        let (kind, name) = key.split_first().ok_or("a key without a kind")?;
+        match kind {
+            b'a' => Ok(Self::Active(session_key(value)?)),
+            b's' => {
+                let (record, public_key) = SessionRecord::decode(value)?;
+                Ok(Self::Session(session_key(name)?, public_key, record))
+            }
+            b'k' => Ok(Self::InUse(public_key(name)?, KeyPairRecord::decode(value)?)),
+            _ => Err("a key of a kind that format 1 does not have"),
+        }
+    }
+}
+
+/// The key of the database for a name.
+pub(super) fn key(generation: u64, name: &Name) -> Vec<u8> {
+    match name {
+        Name::Session(key) => [&*generation_prefix(generation), b"s", key.as_str().as_bytes()].concat(),
+        Name::InUse(key) => [&*generation_prefix(generation), b"k", key.as_bytes()].concat(),
+        Name::Active => [&*generation_prefix(generation), b"a"].concat(),
+        Name::Unused(key) => [UNUSED, key.as_bytes().as_slice()].concat(),
+    }
+}
+
+/// The value for what a name stands for.
+pub(super) fn value(record: Record<'_>) -> Vec<u8> {
+    match record {
+        Record::Session(session) => SessionRecord::of(session).encode(),
+        Record::KeyPair(pair) => KeyPairRecord::of(pair).encode(),
+        Record::Active(key) => key.as_str().into(),
+    }
+}
+
+/// What the keys of a generation begin with.
+pub(super) fn generation_prefix(generation: u64) -> Vec<u8> {
+    [b"g".as_slice(), &generation.to_be_bytes()].concat()
+}
+
+fn session_key(bytes: &[u8]) -> Result<SessionKey, &'static str> {
+    std::str::from_utf8(bytes).ok().and_then(|name| name.parse().ok()).ok_or("a session key")
+}
+
+fn public_key(bytes: &[u8]) -> Result<PublicKey, &'static str> {
+    PublicKey::try_from(bytes).map_err(|_| "the name of a key pair")
+}

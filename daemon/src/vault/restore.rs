@@ -1,0 +1,86 @@
+//! [`Stored`]: what a store holds, and the vault that it is.
+
+use std::sync::Arc;
+use std::thread;
+
+use keyfob_proto::SessionKey;
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
+
+use super::contents::Vault;
+use super::key_pair::KeyPair;
+use super::session::StoredSession;
+
+/// What a store holds, in no particular order.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Every session.
+    pub sessions: Vec<(SessionKey, Arc<StoredSession>)>,
+    /// The active pointer.
+    pub active: Option<SessionKey>,
+    /// The key pairs that were stored as in use.
+    pub in_use: Vec<Arc<KeyPair>>,
+    /// The key pairs that were stored as unused.
+    pub unused: Vec<Arc<KeyPair>>,
+}
+
+/// What was stored contradicts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Inconsistent {
+    /// The active pointer names a session that is not there.
+    #[error("the active pointer names a session that is not there")]
+    DanglingPointer,
+    /// A key pair is stored as in use and no session names it, or the other way round.
+    #[error("a key pair is stored as in use and no session names it, or the other way round")]
+    KeyPairUse,
+}
+
+impl Vault {
+    /// The vault that was stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Inconsistent`] when the parts contradict each other.
+    ///
+    /// # Panics
+    ///
+    /// Never: building an index panics nowhere.
+    pub fn restore(stored: Stored) -> Result<Self, Inconsistent> {
+        let Stored { sessions, active, in_use, unused } = stored;
+        // Each index of a large vault takes a while to build, and none needs the others.
+        let mut vault = thread::scope(|scope| {
+            let by_expiry = scope.spawn(|| {
+                let places = sessions.iter().map(|(key, session)| (session.expiry(), Some(key.clone())));
+                places.collect::<RedBlackTreeSetSync<_>>()
+            });
+            let by_key_pair = scope.spawn(|| {
+                let place = |(key, session): &(SessionKey, Arc<StoredSession>)| {
+                    (*session.public_key(), session.expiry(), Some(key.clone()))
+                };
+                sessions.iter().map(place).collect::<RedBlackTreeSetSync<_>>()
+            });
+            let in_use = scope.spawn(|| {
+                let pairs = in_use.into_iter().map(|pair| (*pair.public_key(), pair));
+                pairs.collect::<RedBlackTreeMapSync<_, _>>()
+            });
+            let sessions = sessions.iter().cloned().collect();
+            let built = "nothing in it panics";
+            Self {
+                sessions,
+                by_expiry: by_expiry.join().expect(built),
+                by_key_pair: by_key_pair.join().expect(built),
+                in_use: in_use.join().expect(built),
+                ..Self::default()
+            }
+        });
+        for pair in unused {
+            vault.insert_unused(pair);
+        }
+        if active.as_ref().is_some_and(|key| !vault.sessions.contains_key(key)) {
+            return Err(Inconsistent::DanglingPointer);
+        }
+        vault.active = active;
+        let in_use_unnamed = vault.in_use.keys().any(|key| !vault.is_named(key));
+        let unused_named = vault.unused.keys().any(|key| vault.is_named(key));
+        if in_use_unnamed || unused_named { Err(Inconsistent::KeyPairUse) } else { Ok(vault) }
+    }
+}
