@@ -23,7 +23,7 @@ use std::time::Duration;
 
 pub use crowd::Crowd;
 pub use daemon::{START, TestDaemon};
-pub use process::{DaemonProcess, programs};
+pub use process::{DaemonProcess, ended, kill_running, programs, started};
 pub use raw::RawClient;
 
 /// How long a test waits for what must come. A bound against hanging, not a measure.

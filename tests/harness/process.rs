@@ -1,9 +1,10 @@
 //! [`DaemonProcess`]: `keyfobd` in a process of its own, to be killed.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use escargot::CargoBuild;
 
@@ -30,6 +31,27 @@ pub fn programs() -> &'static Path {
         }
         directory.expect("the workspace has programs")
     })
+}
+
+/// The processes that were started and not ended yet.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Takes note of a process that [`kill_running`] is to end.
+pub fn started(pid: u32) {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
+}
+
+/// A process has ended, and its number may be another's.
+pub fn ended(pid: u32) {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
+}
+
+/// Ends every process that was started: for a program that is interrupted, and drops nothing.
+pub fn kill_running() {
+    for pid in &*RUNNING.lock().unwrap_or_else(PoisonError::into_inner) {
+        // It may have ended by itself.
+        let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+    }
 }
 
 /// A running `keyfobd`. Killed when it is dropped.
@@ -64,13 +86,16 @@ impl DaemonProcess {
     /// The line in which the daemon says why it did not start, and how it ended.
     pub fn spawn(mut command: Command, dir: &Path) -> Result<Self, (String, ExitStatus)> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program runs");
+        started(child.id());
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("a pipe");
         if line.contains("listening") {
             Ok(Self { child, socket: dir.join("keyfob.sock"), _stdout: stdout })
         } else {
-            Err((line, child.wait().expect("a child")))
+            let status = child.wait().expect("a child");
+            ended(child.id());
+            Err((line, status))
         }
     }
 
@@ -92,5 +117,6 @@ impl Drop for DaemonProcess {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        ended(self.child.id());
     }
 }

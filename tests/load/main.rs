@@ -17,8 +17,12 @@ mod rows;
 mod vault;
 
 use std::path::PathBuf;
+use std::thread;
 
 use clap::Parser;
+use keyfob_tests::kill_running;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::baseline::{ECHO, Echo};
 use crate::report::Report;
@@ -48,6 +52,7 @@ fn main() {
         return;
     }
     let flags = Flags::parse();
+    end_with_what_was_started();
     let effort = if flags.quick { Effort::QUICK } else { Effort::FULL };
     let mut report = Report::default();
     if cfg!(debug_assertions) {
@@ -62,4 +67,22 @@ fn main() {
     if let Some(path) = flags.json {
         std::fs::write(path, format!("{:#}\n", report.json())).expect("the file is written");
     }
+}
+
+/// Ends the daemon and the other servers when this program is interrupted.
+fn end_with_what_was_started() {
+    thread::spawn(|| {
+        let runtime = Builder::new_current_thread().enable_io().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate()).expect("a signal");
+            let mut interrupt = signal(SignalKind::interrupt()).expect("a signal");
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        });
+        kill_running();
+        #[expect(clippy::disallowed_methods, reason = "the other threads wait for servers that are gone")]
+        std::process::exit(130);
+    });
 }

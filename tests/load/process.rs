@@ -5,12 +5,15 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
+use keyfob_tests::{ended, started};
+
 /// A server that this program started. Killed when it is dropped.
 pub(crate) struct Server(Child);
 
 impl Server {
     /// Takes charge of a child.
     pub(crate) fn new(child: Child) -> Self {
+        started(child.id());
         Self(child)
     }
 
@@ -25,6 +28,7 @@ impl Drop for Server {
         // It may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
+        ended(self.0.id());
     }
 }
 

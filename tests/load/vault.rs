@@ -93,6 +93,20 @@ impl Vault {
         self.drive(1, keys.iter().enumerate().map(script).collect())
     }
 
+    /// Stores `count` new sessions on each connection, one by one, each with a key pair that is made first.
+    pub(crate) fn new_stores(&self, connections: usize, count: usize) -> Measured {
+        let keys = self.create_keys(connections * count);
+        let script = |(connection, keys): (usize, &[String])| {
+            let name = |number| format!("new-{connection}-{number}");
+            let numbered = keys.iter().enumerate();
+            let requests = numbered.map(|(number, key)| request("storeSession", &store(&name(number), key)));
+            Script { requests: requests.collect(), repeat: None }
+        };
+        let measured = self.drive(1, keys.chunks(count).enumerate().map(script).collect());
+        self.clear_all();
+        measured
+    }
+
     /// Clears `count` sessions on each connection, one by one; they are stored first.
     pub(crate) fn clears(&self, connections: usize, count: usize) -> Measured {
         let name = |connection: usize, number: usize| format!("cleared-{connection}-{number}");
@@ -143,6 +157,17 @@ impl Vault {
         let Self { mut daemon, directory } = self;
         daemon.connect().call("shutdown", json!({}));
         assert!(daemon.child.wait().expect("a child").success());
+        Self::start_again(directory)
+    }
+
+    /// As [`Vault::restart`], after a kill.
+    pub(crate) fn restart_killed(self) -> (Self, Duration) {
+        let Self { daemon, directory } = self;
+        daemon.kill();
+        Self::start_again(directory)
+    }
+
+    fn start_again(directory: TempDir) -> (Self, Duration) {
         let began = Instant::now();
         let new = Self::start(directory);
         new.connect().call("getSession", json!({}));
