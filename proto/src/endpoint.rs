@@ -121,11 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_107_bytes_is_the_longest() {
-        let path = format!("/{}", "x".repeat(106));
+    fn a_path_that_fills_the_system_is_the_longest() {
+        let path = format!("/{}", "x".repeat(MAX_SOCKET_PATH_BYTES - 1));
         assert!(Endpoint::named(&path).is_ok());
         let error = Endpoint::named(format!("{path}x")).unwrap_err().to_string();
-        assert!(error.contains("108 bytes long") && error.contains("--socket"), "{error}");
+        let bytes = format!("{} bytes long", MAX_SOCKET_PATH_BYTES + 1);
+        assert!(error.contains(&bytes) && error.contains("--socket"), "{error}");
     }
 
     #[test]

@@ -28,7 +28,6 @@ fn is_whole(client: &mut RawClient, name: &str, key: &str) -> bool {
 #[test]
 fn a_clear_that_was_answered_is_durable_and_a_killed_one_is_whole_or_not_at_all() {
     let dir = directory();
-    let mut survived = [0, 0];
     for round in 0..24 {
         let daemon = DaemonProcess::start(dir.path());
         let mut client = daemon.connect();
@@ -48,12 +47,10 @@ fn a_clear_that_was_answered_is_durable_and_a_killed_one_is_whole_or_not_at_all(
         let daemon = DaemonProcess::start(dir.path());
         let is_there = is_whole(&mut daemon.connect(), "a", &key);
         assert!(!(is_answered && is_there), "acknowledged means durable");
-        survived[usize::from(is_there)] += 1;
         if is_there {
             daemon.connect().call("clearAllSessions", json!({}));
         }
     }
-    assert_eq!(survived.iter().sum::<i32>(), 24);
 }
 
 #[test]

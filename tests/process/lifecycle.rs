@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use keyfob_proto::MAX_SOCKET_PATH_BYTES;
 use keyfob_tests::{DaemonProcess, programs};
 use serde_json::json;
 
@@ -49,7 +50,7 @@ fn what_was_sent_before_a_signal_and_read_is_answered() {
     assert!(daemon.child.wait().unwrap().success());
     let daemon = DaemonProcess::start(dir.path());
     let pairs = daemon.connect().call("listApiKeyPairs", json!({}))["keyPairs"].as_array().unwrap().len();
-    assert!(pairs >= answered, "{pairs} key pairs of {answered} acknowledged");
+    assert_eq!(pairs, answered, "what was taken was answered, and nothing else was done");
 }
 
 #[test]
@@ -105,11 +106,11 @@ fn a_file_in_the_sockets_place_is_left_alone() {
 fn a_socket_path_that_is_too_long_is_refused_with_the_limit() {
     let dir = directory();
     let mut command = Command::new(programs().join("keyfobd"));
-    command.arg("--background").arg("--socket").arg(dir.path().join("x".repeat(107)));
+    command.arg("--background").arg("--socket").arg(dir.path().join("x".repeat(MAX_SOCKET_PATH_BYTES)));
     command.arg("--data-dir").arg(dir.path().join("data"));
     let (line, status) = DaemonProcess::spawn(command, dir.path()).err().unwrap();
     assert_eq!(status.code(), Some(1));
-    assert!(line.contains("limit is 107"), "{line}");
+    assert!(line.contains(&format!("limit is {MAX_SOCKET_PATH_BYTES}")), "{line}");
 }
 
 #[test]

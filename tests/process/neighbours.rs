@@ -1,8 +1,9 @@
 //! Bad neighbours cost a bounded amount of memory and no descriptor, and nobody else waits for them.
 
 use std::fs;
+use std::time::Instant;
 
-use keyfob_tests::{Crowd, DaemonProcess};
+use keyfob_tests::{Crowd, DaemonProcess, PATIENCE};
 use serde_json::json;
 
 use crate::directory;
@@ -39,7 +40,9 @@ fn bad_neighbours_cost_bounded_memory_and_leave_nothing_open() {
         );
     }
     drop(crowd);
+    let begun = Instant::now();
     while open_files(&daemon) > files {
+        assert!(begun.elapsed() < PATIENCE, "{} files are open, and {files} were", open_files(&daemon));
         client.call("status", json!({}));
     }
 }
