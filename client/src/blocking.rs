@@ -3,10 +3,10 @@
 //!
 //! ```no_run
 //! use keyfob::proto::GetSession;
-//! use keyfob::{Launch, blocking};
+//! use keyfob::{Access, blocking};
 //!
 //! # fn example() -> Result<(), keyfob::Error> {
-//! let mut vault = blocking::Client::connect_or_start(&Launch::from_env()?)?;
+//! let mut vault = blocking::Client::connect_or_start(&Access::from_env())?;
 //! let active = vault.get_session(GetSession::default())?;
 //! # Ok(())
 //! # }
@@ -14,10 +14,10 @@
 
 #[allow(clippy::wildcard_imports, reason = "the protocol's table names every call and reply")]
 use keyfob_proto::call::*;
-use keyfob_proto::{Endpoint, Event, for_each_call};
+use keyfob_proto::{Event, for_each_call};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Direction, Error, Launch};
+use crate::{Access, Direction, Error};
 
 /// A connection to the vault, see [`crate::Client`].
 pub struct Client {
@@ -31,9 +31,9 @@ impl Client {
     /// # Errors
     ///
     /// The same.
-    pub fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
+    pub fn connect(access: &Access) -> Result<Self, Error> {
         let runtime = runtime()?;
-        let client = runtime.block_on(crate::Client::connect(endpoint))?;
+        let client = runtime.block_on(crate::Client::connect(access))?;
         Ok(Self { client, runtime })
     }
 
@@ -42,9 +42,9 @@ impl Client {
     /// # Errors
     ///
     /// The same.
-    pub fn connect_or_start(launch: &Launch) -> Result<Self, Error> {
+    pub fn connect_or_start(access: &Access) -> Result<Self, Error> {
         let runtime = runtime()?;
-        let client = runtime.block_on(crate::Client::connect_or_start(launch))?;
+        let client = runtime.block_on(crate::Client::connect_or_start(access))?;
         Ok(Self { client, runtime })
     }
 

@@ -34,11 +34,11 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use keyfob_proto::Endpoint;
+use keyfob_proto::Place;
 
 use self::failure::Failure;
 use self::output::Output;
-use crate::{Launch, blocking};
+use crate::{Access, blocking};
 
 /// Where a command reads and writes.
 pub struct Io<'a> {
@@ -159,9 +159,13 @@ struct Options {
     #[arg(long, global = true, value_name = "PATH", env = "KEYFOB_SOCKET", hide_env_values = true)]
     socket: Option<OsString>,
 
-    /// Where a daemon that is started keeps the vault [default: the platform's data directory]
+    /// The vault's data directory [default: keyfob in the platform's data directory]
     #[arg(long, global = true, value_name = "DIR", env = "KEYFOB_DATA_DIR", hide_env_values = true)]
     data_dir: Option<OsString>,
+
+    /// Trust this user, by number, to serve the vault, besides yourself and root
+    #[arg(long, global = true, value_name = "UID", env = "KEYFOB_SERVER_UID", hide_env_values = true)]
+    server_uid: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -242,24 +246,22 @@ impl Session<'_, '_> {
 
     /// A connection to the vault, whose daemon is started if need be.
     fn connect(&self) -> Result<blocking::Client, Failure> {
-        let launch = self.launch()?;
+        let access = self.access()?;
         let connected = if self.options.no_start {
-            blocking::Client::connect(&launch.endpoint)
+            blocking::Client::connect(&access)
         } else {
-            blocking::Client::connect_or_start(&launch)
+            blocking::Client::connect_or_start(&access)
         };
         Ok(connected?)
     }
 
-    fn launch(&self) -> Result<Launch, Failure> {
-        // An empty variable is an absent one, and what is relative is so to where we are.
-        let absolute = |path: &Option<OsString>| path.as_ref().and_then(|path| std::path::absolute(path).ok());
-        let endpoint = match absolute(&self.options.socket) {
-            Some(path) => Endpoint::named(path),
-            None => Endpoint::from_env(),
-        };
-        let data_dir = absolute(&self.options.data_dir);
-        Ok(Launch { data_dir, ..Launch::new(endpoint.map_err(crate::Error::from)?) })
+    /// The vault that is meant.
+    fn access(&self) -> Result<Access, Failure> {
+        let Options { socket, data_dir, server_uid, .. } = &self.options;
+        let server_uid = server_uid.as_deref().filter(|uid| !uid.is_empty()).map(str::parse).transpose();
+        let told = |_| Failure::Input("--server-uid or KEYFOB_SERVER_UID is not the number of a user".to_owned());
+        let place = Place::new(socket.clone(), data_dir.clone());
+        Ok(Access { server_uid: server_uid.map_err(told)?, ..Access::new(place) })
     }
 
     /// Asks a person before something is destroyed; where nobody can be asked, the call is consent.

@@ -5,10 +5,10 @@ use std::task::{Poll, ready};
 
 #[allow(clippy::wildcard_imports, reason = "the protocol's table names every call and reply")]
 use keyfob_proto::call::*;
-use keyfob_proto::{Endpoint, Incoming, for_each_call, write_call};
+use keyfob_proto::{Incoming, for_each_call, write_call};
 
 use crate::link::{Direction, Link};
-use crate::{Error, Launch, Subscription};
+use crate::{Access, Error, Subscription};
 
 /// A connection to the vault. Open several to make calls at the same time.
 pub struct Client {
@@ -17,32 +17,37 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to a daemon that runs.
+    /// Connects to the daemon of a vault, which has to be running.
     ///
     /// # Errors
     ///
-    /// [`Error::Unreachable`], [`Error::Untrusted`].
-    pub async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
-        Ok(Self { link: Link::connect(endpoint).await?, last_id: 0 })
+    /// [`Error::Unreachable`] and [`Error::SocketGone`] when there is none; [`Error::Untrusted`]; [`Error::OtherVault`];
+    /// [`Error::Place`].
+    pub async fn connect(access: &Access) -> Result<Self, Error> {
+        access.connect().await
     }
 
-    /// Connects to the daemon, and starts it when none answers. Two that do this at the same time
+    /// Connects to the daemon of a vault, and starts it when none answers. Two that do this at the same time
     /// reach the same one.
     ///
     /// # Errors
     ///
     /// As [`Client::connect`], and [`Error::NotStarted`] with the daemon's own reason.
-    pub async fn connect_or_start(launch: &Launch) -> Result<Self, Error> {
-        match Self::connect(&launch.endpoint).await {
-            Err(Error::Unreachable { .. }) => {}
+    pub async fn connect_or_start(access: &Access) -> Result<Self, Error> {
+        match access.connect().await {
+            Err(error) if error.is_absent() => {}
             connected => return connected,
         }
-        let started = launch.start().await;
-        match (Self::connect(&launch.endpoint).await, started) {
+        let started = access.start().await;
+        match (access.connect().await, started) {
             // If it did not start because another one just did, that one is as good.
-            (Err(Error::Unreachable { .. }), Err(not_started)) => Err(not_started),
+            (Err(error), Err(not_started)) if error.is_absent() => Err(not_started),
             (connected, _) => connected,
         }
+    }
+
+    pub(crate) fn over(link: Link) -> Self {
+        Self { link, last_id: 0 }
     }
 
     /// Shows every line that comes and goes to `observer`, for a person to look at. The lines hold

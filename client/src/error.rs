@@ -1,9 +1,9 @@
 //! [`Error`]: why a call failed.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use keyfob_proto::{EndpointError, Fault, MAX_LINE_BYTES};
+use keyfob_proto::{EndpointError, Fault, MAX_LINE_BYTES, PlaceError};
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -12,21 +12,47 @@ pub enum Error {
     /// `STORAGE_ERROR` or `INTERNAL_ERROR`, whose message says what is known.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// No daemon listens there.
-    #[error("no keyfobd listens on {}: {source}", path.display())]
+    /// No connection to the socket: nobody listens there, or the system refuses.
+    #[error("{}", unreachable(path, source))]
     Unreachable {
         /// The socket.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
-    /// Somebody else listens on the default socket.
-    #[error("{} is served by user {uid}, not by you: remove it, or name your own socket with KEYFOB_SOCKET", path.display())]
+    /// A daemon has the vault, and its socket is not there.
+    #[error(
+        "keyfobd (pid {pid}) has the vault in {}, and its socket {} was removed: it makes it anew within seconds, so try \
+         again", data_dir.display(), socket.display()
+    )]
+    SocketGone {
+        /// The daemon's process.
+        pid: u32,
+        /// Where it listened.
+        socket: PathBuf,
+        /// The vault.
+        data_dir: PathBuf,
+    },
+    /// Somebody else listens there. Nothing was sent.
+    #[error("{}", untrusted(path, *uid, *own))]
     Untrusted {
         /// The socket.
         path: PathBuf,
         /// Who listens.
         uid: u32,
+        /// Who asks.
+        own: u32,
+    },
+    /// The daemon at the socket that was named serves another vault than the one that was named. Nothing was done.
+    #[error(
+        "the daemon on {} serves another vault than the one in {}: leave one of the two out", socket.display(),
+        data_dir.display()
+    )]
+    OtherVault {
+        /// The socket.
+        socket: PathBuf,
+        /// The data directory.
+        data_dir: PathBuf,
     },
     /// The daemon could not be started.
     #[error("{message}")]
@@ -43,9 +69,34 @@ pub enum Error {
     /// The daemon answered something that is not the protocol.
     #[error("the daemon does not speak this client's protocol: {0}")]
     Protocol(&'static str),
-    /// No socket can have that path.
+    /// There is no place for a vault, or none that a socket can have.
     #[error(transparent)]
-    Endpoint(#[from] EndpointError),
+    Place(#[from] PlaceError),
+}
+
+/// Whether it means that nobody is there, and not that somebody is whom one may not reach.
+fn is_nobody(source: &io::Error) -> bool {
+    matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused)
+}
+
+fn unreachable(path: &Path, source: &io::Error) -> String {
+    let path = path.display();
+    match source.kind() {
+        _ if is_nobody(source) => format!("no keyfobd listens on {path}"),
+        io::ErrorKind::PermissionDenied => {
+            format!("you may not connect to {path}: {source}. Its owner lets in whom `keyfobd --allow-uid` names")
+        }
+        _ => format!("cannot connect to {path}: {source}"),
+    }
+}
+
+fn untrusted(path: &Path, uid: u32, own: u32) -> String {
+    let advice = if own == 0 {
+        format!("run keyfob as that user, without sudo, or trust it with --server-uid {uid}")
+    } else {
+        format!("name your own socket with KEYFOB_SOCKET, or trust that user with --server-uid {uid}")
+    };
+    format!("{} is served by user {uid}, and you are user {own}, so nothing was sent: {advice}", path.display())
 }
 
 impl Error {
@@ -53,8 +104,28 @@ impl Error {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Untrusted { .. } | Self::NotStarted { .. } | Self::Endpoint(_) => true,
+            Self::Unreachable { .. }
+            | Self::SocketGone { .. }
+            | Self::Untrusted { .. }
+            | Self::OtherVault { .. }
+            | Self::NotStarted { .. }
+            | Self::Place(_) => true,
             Self::Fault(_) | Self::TooLong | Self::Disconnected(_) | Self::Protocol(_) => false,
         }
+    }
+
+    /// Whether nobody listens, so that a daemon may be started.
+    pub(crate) fn is_absent(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => is_nobody(source),
+            Self::SocketGone { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+impl From<EndpointError> for Error {
+    fn from(error: EndpointError) -> Self {
+        Self::Place(error.into())
     }
 }

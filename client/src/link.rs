@@ -1,13 +1,14 @@
 //! [`Link`]: lines to and from the daemon. It knows neither calls nor replies.
 
 use std::io;
+use std::path::Path;
 use std::task::{Context, Poll, ready};
 
 use interprocess::local_socket::GenericFilePath;
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::tokio::Stream;
 use interprocess::local_socket::traits::tokio::Stream as _;
-use keyfob_proto::{Endpoint, LineBuffer, MAX_LINE_BYTES};
+use keyfob_proto::{LineBuffer, MAX_LINE_BYTES};
 use tokio::io::AsyncWrite;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -37,18 +38,16 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects, and makes sure that a socket nobody named is the user's own daemon.
-    pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
-        let path = endpoint.path();
+    /// Connects, and makes sure before anything is sent that the server is one's own user, root, or the user who was
+    /// named: others may be able to put a socket where this one is.
+    pub(crate) async fn connect(path: &Path, server_uid: Option<u32>) -> Result<Self, Error> {
         let unreachable = |source| Error::Unreachable { path: path.to_owned(), source };
         let name = path.to_fs_name::<GenericFilePath>().map_err(unreachable)?;
         let stream = Stream::connect(name).await.map_err(unreachable)?;
-        if !endpoint.is_named() {
-            let own = rustix::process::getuid().as_raw();
-            let uid = stream.peer_creds().map_err(unreachable)?.euid().unwrap_or(u32::MAX);
-            if uid != own && uid != 0 {
-                return Err(Error::Untrusted { path: path.to_owned(), uid });
-            }
+        let own = rustix::process::getuid().as_raw();
+        let uid = stream.peer_creds().map_err(unreachable)?.euid().unwrap_or(u32::MAX);
+        if uid != own && uid != 0 && Some(uid) != server_uid {
+            return Err(Error::Untrusted { path: path.to_owned(), uid, own });
         }
         Ok(Self { stream, lines: LineBuffer::default(), out: Zeroizing::default(), written: 0, observer: None })
     }

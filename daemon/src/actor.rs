@@ -100,7 +100,8 @@ impl Actor {
         self.rewrite_if_wasteful(GENEROUS);
         loop {
             // What could not be cleared is tried again when somebody asks for something, not at once.
-            let due = if self.unfinished.is_empty() { self.published.vault().next_due() } else { None };
+            let steady_at = self.clock.now().after(self.clock.steady_in());
+            let due = if self.unfinished.is_empty() { self.published.vault().next_due(steady_at) } else { None };
             timers.set_due(due);
             tokio::select! {
                 biased;
@@ -158,7 +159,7 @@ impl Actor {
         if jobs.is_empty() {
             return;
         }
-        // Mutations find no session that has expired.
+        // Unless the clock is not believed, mutations find no session that has expired.
         self.pass_time();
         let now = self.clock.now();
         let mut no_slots = None;
@@ -222,11 +223,11 @@ impl Actor {
     /// Clears what has expired, a part at a time, and announces what soon will.
     fn pass_time(&mut self) {
         loop {
-            let now = self.clock.now();
+            let (now, is_steady) = (self.clock.now(), self.clock.steady_in().is_zero());
             let mut stock = std::collections::VecDeque::new();
             let mut draft = Draft::new(Vault::clone(&self.published.vault()), now, None, &mut stock);
-            draft.pass_time();
-            let is_done = !draft.vault().has_expired(now);
+            draft.pass_time(is_steady);
+            let is_done = !is_steady || !draft.vault().has_expired(now);
             if self.commit(draft.finish(), now).is_err() || is_done {
                 return;
             }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use etcetera::BaseStrategy;
-use keyfob_proto::Endpoint;
+use keyfob_proto::{Endpoint, Place, parse_duration};
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::clock::Clock;
 use crate::error::Error;
@@ -23,10 +23,22 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The users it serves besides its own and root.
     pub allow_uids: Vec<u32>,
-    /// After how long without use of its keys the vault is locked.
-    pub lock_after: Option<Duration>,
+    /// When the vault is locked by itself.
+    pub lock_after: LockAfter,
     /// What time it is.
     pub clock: Clock,
+}
+
+/// When a vault is locked by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LockAfter {
+    /// As it was set in the vault.
+    #[default]
+    AsTheVaultSays,
+    /// Never.
+    Never,
+    /// When its keys were not used for so long.
+    Unused(Duration),
 }
 
 /// One session vault for every app on the machine.
@@ -49,23 +61,28 @@ pub struct Flags {
     #[arg(long, value_name = "UID")]
     pub allow_uid: Vec<u32>,
 
-    /// Lock the vault when its keys were not used for so many seconds: no token read, nothing stored, no
-    /// signature. The time that the machine sleeps counts
-    #[arg(long, value_name = "SECONDS", env = "KEYFOB_LOCK_AFTER", value_parser = clap::value_parser!(u64).range(1..))]
-    pub lock_after: Option<u64>,
+    /// Lock the vault when its keys were not used for so long, such as 15m or 2h: no token read, nothing stored, no
+    /// signature. The time that the machine sleeps counts. `never` is a value too. In place of what the vault says
+    /// itself (`keyfob vault set lock-after`)
+    #[arg(long, value_name = "DURATION", env = "KEYFOB_LOCK_AFTER", hide_env_values = true)]
+    pub lock_after: Option<String>,
 
-    /// How much to log: error, warn, info (each mutation), debug (each request), or off
-    #[arg(long, value_name = "LEVEL", env = "KEYFOB_LOG", default_value = "info")]
-    pub log: tracing_subscriber::filter::LevelFilter,
+    /// How much to log: error, warn, info (each mutation), debug (each request), or off [default: info]
+    #[arg(long, value_name = "LEVEL", env = "KEYFOB_LOG", hide_env_values = true)]
+    pub log: Option<String>,
 
     /// How to log [default: text]
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true)]
     pub log_format: LogFormat,
 
-    /// Say in one line of JSON on stdout when it listens or why it cannot, leave the terminal, and
-    /// log to keyfobd.log in the data directory; for programs that start the daemon
+    /// Start the daemon in the background and return when it listens: one line of JSON on stdout says so, or why it
+    /// cannot. It leaves the terminal and logs to keyfobd.log in the data directory; for programs that start the daemon
     #[arg(long)]
     pub background: bool,
+
+    /// What the process does that `--background` starts.
+    #[arg(long, hide = true)]
+    pub detached: bool,
 }
 
 const EXIT_CODES: &str = "\
@@ -82,33 +99,47 @@ pub enum LogFormat {
 }
 
 impl Flags {
-    /// The configuration that the flags, the environment and the platform's customs make.
+    /// The configuration that the flags, the environment and the platform's customs make; with the socket that
+    /// whoever started the daemon bound, if they did.
     ///
     /// # Errors
     ///
-    /// When no socket can have the path, or there is no home directory to keep the vault in.
-    pub fn config(&self) -> Result<Config, Error> {
-        // An empty variable is an absent one. What is relative is made absolute, for a daemon in the
-        // background leaves the directory it was started in.
-        let absolute = |path: &Option<OsString>| path.as_ref().and_then(|path| std::path::absolute(path).ok());
-        let endpoint = match absolute(&self.socket) {
-            Some(path) => Endpoint::named(path),
-            None => Endpoint::from_env(),
+    /// When no socket can have the path, there is no home directory to keep the vault in, or a value makes no sense.
+    pub fn config(&self, listener: Option<UnixListener>) -> Result<Config, Error> {
+        let place = Place::new(self.socket.clone(), self.data_dir.clone());
+        // A socket that was passed on knows where it is.
+        let bound = listener.as_ref().and_then(|listener| listener.local_addr().ok()?.as_pathname().map(PathBuf::from));
+        let endpoint = match bound {
+            Some(path) => Endpoint::named(path)?,
+            None => place.endpoint()?,
         };
-        let data_dir = match absolute(&self.data_dir) {
-            Some(dir) => dir,
-            None => etcetera::base_strategy::choose_native_strategy()
-                .map_err(|_| Error::NoDataDir)?
-                .data_dir()
-                .join("keyfob"),
+        let lock_after = match self.lock_after.as_deref().filter(|text| !text.is_empty()) {
+            None => LockAfter::AsTheVaultSays,
+            Some("never") => LockAfter::Never,
+            Some(text) => {
+                let told = |error| Error::Usage(format!("--lock-after or KEYFOB_LOCK_AFTER: {error}, or `never`"));
+                LockAfter::Unused(parse_duration(text).map_err(told)?)
+            }
         };
         Ok(Config {
-            endpoint: endpoint?,
-            listener: None,
-            data_dir,
+            endpoint,
+            listener,
+            data_dir: place.data_dir()?,
             allow_uids: self.allow_uid.clone(),
-            lock_after: self.lock_after.map(Duration::from_secs),
+            lock_after,
             clock: Clock::system(),
         })
+    }
+
+    /// How much to log.
+    ///
+    /// # Errors
+    ///
+    /// When it is none of the levels.
+    pub fn log(&self) -> Result<LevelFilter, Error> {
+        let text = self.log.as_deref().filter(|text| !text.is_empty()).unwrap_or("info");
+        let told =
+            |_| Error::Usage("--log or KEYFOB_LOG is none of off, error, warn, info, debug and trace".to_owned());
+        text.parse().map_err(told)
     }
 }

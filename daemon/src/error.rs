@@ -4,24 +4,65 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use keyfob_proto::EndpointError;
+use keyfob_proto::{EndpointError, PlaceError};
 
+use crate::file_lock::LockError;
 use crate::store::StoreError;
 
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No socket can have the path.
+    /// There is no place for the vault, or none that a socket can have.
     #[error(transparent)]
-    Endpoint(#[from] EndpointError),
-    /// There is no home directory.
-    #[error("there is no home directory to keep the vault in: name one with --data-dir or KEYFOB_DATA_DIR")]
-    NoDataDir,
-    /// A file or directory belongs to somebody else.
-    #[error("{} belongs to another user: use a directory of your own", path.display())]
+    Place(#[from] PlaceError),
+    /// A flag, or a variable of the environment, has no value that makes sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A directory belongs to somebody else.
+    #[error("{} belongs to user {owner}, and you are user {own}{}", path.display(), as_root(*own))]
     NotOurs {
         /// The directory.
         path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who the daemon is.
+        own: u32,
+    },
+    /// A directory cannot be made, or not be used.
+    #[error(
+        "cannot {action} {what} {}: {source}; name another with {}", path.display(), naming(what)
+    )]
+    Directory {
+        /// What was tried.
+        action: &'static str,
+        /// What it is for.
+        what: &'static str,
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The directory of a socket that was named is not there.
+    #[error("the directory {} for the socket is not there: make it, or name another socket", path.display())]
+    NoSocketDir {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file cannot be locked.
+    #[error("cannot lock {}: {source}", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: LockError,
+    },
+    /// The system allows too few open files.
+    #[error("the system allows {limit} open files, and keyfobd needs {needed}: raise the limit (`ulimit -n`)")]
+    TooFewFiles {
+        /// The limit.
+        limit: u64,
+        /// The least.
+        needed: u64,
     },
     /// Another daemon has the vault.
     #[error("the vault in {} is held by another keyfobd ({holder})", path.display())]
@@ -61,15 +102,43 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code of a daemon that did not start, after `sysexits.h`: 65 the store is damaged or
+    /// The exit code of a daemon that did not start, after `sysexits.h`: 2 wrong usage, 65 the store is damaged or
     /// from a newer release, 74 the disk failed, 75 another daemon is there, 1 anything else.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Usage(_) => 2,
             Self::Store(StoreError::Damaged { .. } | StoreError::Future { .. }) => 65,
+            Self::Store(StoreError::InUse { .. }) | Self::VaultHeld { .. } | Self::SocketHeld { .. } => 75,
             Self::Store(_) => 74,
-            Self::VaultHeld { .. } | Self::SocketHeld { .. } => 75,
-            Self::Endpoint(_) | Self::NoDataDir | Self::NotOurs { .. } | Self::NotASocket { .. } | Self::Io { .. } => 1,
+            Self::Place(_)
+            | Self::NotOurs { .. }
+            | Self::Directory { .. }
+            | Self::NoSocketDir { .. }
+            | Self::Lock { .. }
+            | Self::TooFewFiles { .. }
+            | Self::NotASocket { .. }
+            | Self::Io { .. } => 1,
         })
+    }
+}
+
+impl From<EndpointError> for Error {
+    fn from(error: EndpointError) -> Self {
+        Self::Place(error.into())
+    }
+}
+
+/// How another directory is named.
+fn naming(what: &str) -> &'static str {
+    if what == "the data directory" { "--data-dir or KEYFOB_DATA_DIR" } else { "--socket or KEYFOB_SOCKET" }
+}
+
+/// What to do about a directory of another user's.
+fn as_root(own: u32) -> &'static str {
+    if own == 0 {
+        " (root): run keyfob as that user, without sudo, or set HOME and XDG_RUNTIME_DIR to your own"
+    } else {
+        ": use a directory of your own"
     }
 }

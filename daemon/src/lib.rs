@@ -30,9 +30,11 @@
 //! - Every bound is in [`limits`].
 
 pub mod actor;
+pub mod background;
 pub mod clock;
 pub mod config;
 pub mod connection;
+mod directory;
 pub mod error;
 pub mod events;
 pub mod file_lock;

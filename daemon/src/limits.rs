@@ -79,6 +79,26 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 /// How long accepting pauses when the system has no file left for a connection.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+// Starting.
+
+/// How long a start waits for another daemon that is about to end, or to have started.
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often it looks.
+pub const LOCK_LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How long sled may keep its own lock after it was closed.
+pub const SLED_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a daemon may take to notice that its socket is gone, and to make it anew.
+pub const SOCKET_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a daemon looks whether its socket is still there.
+pub const SOCKET_LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// A daemon does not start where it may have fewer open files.
+pub const LEAST_FILES: u64 = OTHER_FILES + 16;
+
 // The actor.
 
 /// The most mutations of one group.
@@ -90,6 +110,9 @@ pub const QUEUE: usize = 1024;
 /// The most sessions that one step announces one by one. A step that touches more says
 /// [`Resync`](keyfob_proto::EventKind::Resync) instead: a subscriber would miss some anyway, and has to read again.
 pub const MAX_ANNOUNCED: usize = 500;
+
+/// So many names of sessions that have expired are remembered.
+pub const MAX_EXPIRED_NAMES: usize = 1000;
 
 /// How many events a subscriber may be behind before it misses some.
 pub const EVENT_BACKLOG: usize = 4096;

@@ -1,9 +1,9 @@
 //! The socket: binding it without taking it from anybody, and accepting connections.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,24 +16,40 @@ use interprocess::local_socket::{GenericFilePath, ListenerOptions, Stream as Syn
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use interprocess::os::unix::uds_local_socket::tokio::Listener as UdsListener;
 use keyfob_proto::{Endpoint, write_fault};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
-use tracing::{Instrument, info_span, warn};
+use tokio::time::MissedTickBehavior;
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::connection;
+use crate::directory;
 use crate::error::Error;
 use crate::file_lock::{FileLock, LockError};
-use crate::limits::{ACCEPT_PAUSE, DRAIN, MAX_CONNECTIONS, OTHER_FILES};
+use crate::limits::{ACCEPT_PAUSE, DRAIN, MAX_CONNECTIONS, OTHER_FILES, SOCKET_LOOK_EVERY};
 use crate::peer::{self, Allowed};
 use crate::service::Service;
 
-/// A bound socket. Dropping it removes the socket's file, and then gives up the lock beside it.
+/// A bound socket. Dropping it removes the socket's file, unless the path leads elsewhere by then, and gives up the lock
+/// beside it.
 #[derive(Debug)]
 pub struct Socket {
     listener: Listener,
+    endpoint: Endpoint,
+    /// Which file the path led to when it was bound.
+    file: Option<(u64, u64)>,
+    mode: u32,
     /// None where somebody else made the socket, who also keeps it to one daemon.
-    _lock: Option<FileLock>,
+    lock: Option<FileLock>,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.lock.is_some() && self.is_there() {
+            // Whoever finds it nevertheless is refused, and the next daemon replaces it.
+            let _ = fs::remove_file(self.endpoint.path());
+        }
+    }
 }
 
 impl Socket {
@@ -44,32 +60,10 @@ impl Socket {
     ///
     /// When another daemon has the socket, or the system refuses.
     pub fn bind(endpoint: &Endpoint, allowed: &Allowed) -> Result<Self, Error> {
-        let path = endpoint.path();
-        let refused = |action: &'static str, path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::Io { action, path, source }
-        };
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !endpoint.is_named() {
-            own_directory(dir)?;
-        }
-        // The lock makes looking and removing one step, against a daemon with another vault.
-        let lock_path = with_suffix(path, ".lock");
-        let lock =
-            FileLock::acquire(&lock_path, &format!("pid {}", std::process::id())).map_err(|error| match error {
-                LockError::Held(holder) => Error::SocketHeld { path: path.to_owned(), holder },
-                LockError::Io(source) => refused("lock", &lock_path)(source),
-            })?;
-        remove_stale(path)?;
-        let name = path.to_fs_name::<GenericFilePath>().map_err(refused("listen on", path))?;
-        let listener =
-            ListenerOptions::new().name(name).mode(0o600).create_tokio().map_err(refused("listen on", path))?;
-        if allowed.has_others() {
-            // The process's mask took from others what they need to connect.
-            let mode = fs::Permissions::from_mode(0o666);
-            fs::set_permissions(path, mode).map_err(refused("open to others", path))?;
-        }
-        Ok(Self { listener, _lock: Some(lock) })
+        // The process's mask takes from others what they need to connect.
+        let mode = if allowed.has_others() { 0o666 } else { 0o600 };
+        let (listener, lock) = bind(endpoint, mode)?;
+        Ok(Self { listener, endpoint: endpoint.clone(), file: file_at(endpoint.path()), mode, lock: Some(lock) })
     }
 
     /// A socket that was bound by whoever started the daemon, such as systemd. Its file stays when this is dropped.
@@ -77,23 +71,63 @@ impl Socket {
     /// # Errors
     ///
     /// When the system refuses.
-    pub fn inherited(listener: UnixListener, path: &Path) -> Result<Self, Error> {
+    pub fn inherited(listener: UnixListener, endpoint: &Endpoint) -> Result<Self, Error> {
+        let path = endpoint.path();
         let refused = |source| Error::Io { action: "listen on", path: path.to_owned(), source };
         let listener = listener.set_nonblocking(true).and_then(|()| UdsListener::try_from(OwnedFd::from(listener)));
-        Ok(Self { listener: listener.map_err(refused)?.into(), _lock: None })
+        let listener = listener.map_err(refused)?.into();
+        Ok(Self { listener, endpoint: endpoint.clone(), file: file_at(path), mode: 0, lock: None })
+    }
+
+    /// Whether the path still leads to this socket.
+    fn is_there(&self) -> bool {
+        self.file.is_some() && file_at(self.endpoint.path()) == self.file
+    }
+
+    /// Makes the socket anew if it was removed.
+    ///
+    /// # Errors
+    ///
+    /// When nobody can reach it any more.
+    fn keep(&mut self) -> Result<(), Error> {
+        if self.is_there() || self.file.is_none() {
+            return Ok(());
+        }
+        let path = self.endpoint.path();
+        if self.lock.is_none() || file_at(path).is_some() {
+            return Err(Error::SocketHeld {
+                path: path.to_owned(),
+                holder: "it took the place of this one".to_owned(),
+            });
+        }
+        // The lock's file went with the socket's, or the daemon still holds it.
+        self.lock = None;
+        let (listener, lock) = bind(&self.endpoint, self.mode)?;
+        (self.listener, self.lock, self.file) = (listener, Some(lock), file_at(path));
+        info!(socket = %path.display(), "the socket was removed, and is made anew");
+        Ok(())
     }
 
     /// Accepts connections and serves each in a task of its own, until the service's shutdown
-    /// begins. Answers those that are still open.
-    pub async fn accept(&self, service: &Arc<Service>, allowed: &Allowed, max_connections: usize) -> Connections {
+    /// begins, or nobody can reach the socket any more. Answers those that are still open.
+    pub async fn accept(&mut self, service: &Arc<Service>, allowed: &Allowed, max_connections: usize) -> Connections {
         let mut connections = JoinSet::new();
         let mut number = 0_u64;
+        let mut look = tokio::time::interval(SOCKET_LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let stream = tokio::select! {
                 biased;
                 () = service.shutdown.cancelled() => return connections,
                 Some(_) = connections.join_next() => {
                     service.connections.store(connections.len() as u64, Ordering::Relaxed);
+                    continue;
+                }
+                _ = look.tick() => {
+                    if let Err(error) = self.keep() {
+                        error!(%error, "nobody can reach the daemon, so it stops");
+                        service.shutdown.cancel();
+                    }
                     continue;
                 }
                 stream = self.listener.accept() => stream,
@@ -159,35 +193,46 @@ async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allo
     }
 }
 
-/// Raises the process's limit on open files as far as the system lets it, and answers how many of
-/// them may be connections.
+/// How many of the files that the process may have open may be connections.
 #[must_use]
 pub fn max_connections() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
-    let limit = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    let limit = getrlimit(Resource::Nofile).current;
     let files =
         limit.map_or(usize::MAX, |files| usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX));
     files.min(MAX_CONNECTIONS)
 }
 
-/// Makes sure that the default socket's directory is the user's own and nobody else's: it may lie
-/// where others can write.
-fn own_directory(dir: &Path) -> Result<(), Error> {
-    let refused = |action: &'static str| move |source| Error::Io { action, path: dir.to_owned(), source };
-    match DirBuilder::new().mode(0o700).recursive(false).create(dir) {
-        Ok(()) => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(refused("make the directory")(error)),
+/// Binds the endpoint's socket, and takes the lock beside it.
+fn bind(endpoint: &Endpoint, mode: u32) -> Result<(Listener, FileLock), Error> {
+    let path = endpoint.path();
+    let refused = |action: &'static str| move |source| Error::Io { action, path: path.to_owned(), source };
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !endpoint.is_named() {
+        directory::own(dir, "the socket's directory")?;
+    } else if !dir.is_dir() {
+        return Err(Error::NoSocketDir { path: dir.to_owned() });
     }
-    let metadata = fs::symlink_metadata(dir).map_err(refused("look at"))?;
-    if !metadata.is_dir() || metadata.uid() != rustix::process::getuid().as_raw() {
-        return Err(Error::NotOurs { path: dir.to_owned() });
+    // The lock makes looking and removing one step, against a daemon with another vault.
+    let lock_path = with_suffix(path, ".lock");
+    let holder = format!("pid {}", std::process::id());
+    let lock = FileLock::acquire(&lock_path, &holder, || false).map_err(|error| match error {
+        LockError::Held(holder) => Error::SocketHeld { path: path.to_owned(), holder },
+        source => Error::Lock { path: lock_path, source },
+    })?;
+    remove_stale(path)?;
+    let name = path.to_fs_name::<GenericFilePath>().map_err(refused("listen on"))?;
+    let options = ListenerOptions::new().name(name).mode(0o600);
+    // Its file is removed by whoever knows that it is still this one's.
+    let listener = options.reclaim_name(false).create_tokio().map_err(refused("listen on"))?;
+    if mode != 0o600 {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(refused("open to others"))?;
     }
-    if metadata.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(refused("make private"))?;
-    }
-    Ok(())
+    Ok((listener, lock))
+}
+
+/// Which file a path leads to.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Removes a socket that nobody listens on.

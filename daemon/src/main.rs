@@ -1,15 +1,18 @@
 //! `keyfobd`: flags → config → run → exit code.
 
+use std::future::Future;
 use std::io::{self, Write};
 use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 
 use clap::Parser;
 use keyfob_proto::Startup;
-use keyfobd::config::{Config, Flags};
-use keyfobd::{Daemon, Error, log, process};
+use keyfobd::background::{self, announce};
+use keyfobd::config::Flags;
+use keyfobd::{Daemon, Error, log, process, start};
 use listenfd::ListenFd;
 use tikv_jemallocator::Jemalloc;
+use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroizing_alloc::ZeroAlloc;
 
@@ -20,52 +23,79 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<Jemalloc> = ZeroAlloc(Jemalloc);
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
+    process::leave_inherited();
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(message) => return explain(&message),
+    };
+    if flags.background {
+        if process::was_passed_a_socket() {
+            let message = "a socket was passed on: leave --background out".to_owned();
+            announce(&Startup::Failed { message });
+            return ExitCode::from(2);
+        }
+        return background::start();
+    }
     process::harden();
     // Before there is another thread: it changes the environment.
     let listener = ListenFd::from_env().take_unix_listener(0).unwrap_or_else(|error| {
-        let _ = writeln!(io::stderr(), "keyfobd: what was passed as a socket is none: {error}");
+        let _ = writeln!(io::stderr(), "keyfobd: the inherited file descriptor is not a socket: {error}");
         None
     });
     match run(&flags, listener) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error may be closed; the exit code says it too.
-            let _ = writeln!(io::stderr(), "keyfobd: {error}");
-            if flags.background {
+            if flags.detached {
                 announce(&Startup::Failed { message: error.to_string() });
+            } else {
+                // Standard error may be closed; the exit code says it too.
+                let _ = writeln!(io::stderr(), "keyfobd: {error}");
             }
             error.exit_code()
         }
     }
 }
 
-#[tokio::main]
-async fn run(flags: &Flags, listener: Option<UnixListener>) -> Result<(), Error> {
-    let config = Config { listener, ..flags.config()? };
-    let log_file = flags.background.then(|| config.data_dir.join("keyfobd.log"));
-    if flags.background {
+/// Prints what clap has to say. Whoever starts a daemon in the background reads one line on standard output.
+fn explain(message: &clap::Error) -> ExitCode {
+    let in_background = std::env::args_os().any(|arg| arg == "--background" || arg == background::DETACHED);
+    if message.use_stderr() && in_background {
+        let message = message.render().to_string();
+        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        announce(&Startup::Failed { message: first });
+    } else {
+        let _ = message.print();
+    }
+    ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2))
+}
+
+fn run(flags: &Flags, listener: Option<UnixListener>) -> Result<(), Error> {
+    process::raise_limits()?;
+    let config = flags.config(listener)?;
+    let log_file = flags.detached.then(|| config.data_dir.join("keyfobd.log"));
+    start::own_data_dir(&config.data_dir)?;
+    if flags.detached {
         process::leave_terminal();
-        keyfobd::start::own_data_dir(&config.data_dir)?;
     }
     let cannot_log = |source| Error::Io { action: "log to", path: log_file.clone().unwrap_or_default(), source };
-    let _guard = log::init(flags.log, flags.log_format, log_file.as_deref()).map_err(cannot_log)?;
-    let stop = stop_signal(flags.background).map_err(|source| Error::Io {
-        action: "listen for signals on",
-        path: "/".into(),
-        source,
-    })?;
-    let daemon = Daemon::open(config)?;
-    if flags.background {
-        announce(&Startup::Listening { pid: std::process::id() });
-        process::leave_output();
-    }
-    daemon.serve(stop).await;
-    Ok(())
+    let _guard = log::init(flags.log()?, flags.log_format, log_file.as_deref()).map_err(cannot_log)?;
+    let refused = |action| move |source| Error::Io { action, path: "this process".into(), source };
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build().map_err(refused("start threads in"))?;
+    runtime.block_on(async {
+        // Until it listens a signal ends it at once: nothing is lost by that.
+        let daemon = Daemon::open(config)?;
+        let stop = stop_signal(flags.detached).map_err(refused("listen for signals in"))?;
+        if flags.detached {
+            announce(&Startup::Listening { pid: std::process::id(), socket: daemon.socket().to_owned() });
+            process::leave_output().map_err(refused("open /dev/null in"))?;
+        }
+        daemon.serve(stop).await;
+        Ok(())
+    })
 }
 
 /// Ready when the process is asked to stop. The end of a terminal stops a daemon in the foreground only.
-fn stop_signal(background: bool) -> io::Result<impl Future<Output = ()>> {
+fn stop_signal(detached: bool) -> io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
@@ -73,14 +103,8 @@ fn stop_signal(background: bool) -> io::Result<impl Future<Output = ()>> {
             tokio::select! {
                 _ = terminate.recv() => return,
                 _ = interrupt.recv() => return,
-                _ = hangup.recv() => if !background { return },
+                _ = hangup.recv() => if !detached { return },
             }
         }
     })
-}
-
-/// Tells whoever started the daemon how it went; that they are gone by now is no error.
-fn announce(startup: &Startup) {
-    let line = serde_json::to_string(startup).expect("a startup is JSON");
-    let _ = writeln!(io::stdout(), "{line}");
 }

@@ -1,11 +1,64 @@
-//! What the process asks of the system for itself: nothing of its memory in a core dump, no file
-//! that others can read, no terminal.
+//! What the process asks of the system for itself: nothing that it inherited but what it needs, nothing of its memory in
+//! a core dump, no file that others can read, no terminal.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
+use std::io;
 
 use keyfob_proto::MemoryStatus;
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use rustix::fs::Mode;
-use rustix::process::{Resource, Rlimit, setrlimit, setsid, umask};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid, umask};
+
+use crate::error::Error;
+use crate::limits::LEAST_FILES;
+
+/// The first file descriptor that systemd passes a socket on as.
+const FIRST_PASSED: i32 = 3;
+
+/// Whether a socket was passed on to this process, as systemd does.
+#[must_use]
+pub fn was_passed_a_socket() -> bool {
+    std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string())
+}
+
+/// Lets go of what whoever started the process had open and left to it, such as a lock that a job holds, and of the
+/// signals that they did not want. Call it first, while nothing else is open.
+pub fn leave_inherited() {
+    let passed: i32 = match std::env::var("LISTEN_FDS") {
+        Ok(count) if was_passed_a_socket() => count.parse().unwrap_or(0),
+        _ => 0,
+    };
+    let first = FIRST_PASSED.saturating_add(passed);
+    let names = fs::read_dir("/dev/fd").into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let numbers: Vec<i32> = names.filter_map(|name| name.to_str()?.parse().ok()).filter(|fd| *fd >= first).collect();
+    for number in numbers {
+        // One of them was the directory that was read.
+        let _ = nix::unistd::close(number);
+    }
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
+/// Raises the limits that would end the daemon in the middle of its work, as far as the system lets it.
+///
+/// # Errors
+///
+/// When there are too few open files for it to work at all.
+pub fn raise_limits() -> Result<(), Error> {
+    for resource in [Resource::Fsize, Resource::Cpu, Resource::Data, Resource::As, Resource::Nofile] {
+        let limit = getrlimit(resource);
+        let _ = setrlimit(resource, Rlimit { current: limit.maximum, ..limit });
+    }
+    match getrlimit(Resource::Nofile).current {
+        Some(limit) if limit < LEAST_FILES => Err(Error::TooFewFiles { limit, needed: LEAST_FILES }),
+        _ => Ok(()),
+    }
+}
+
+/// The name of the machine.
+#[must_use]
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
 
 /// Keeps secrets in: no core dumps, no look into the memory by other processes of the user where the
 /// system has that (Linux), and files that only the user can read.
@@ -30,7 +83,7 @@ pub fn memory_status() -> MemoryStatus {
 /// Whether some of the process's memory may be written to swap space: there is some, and its cgroup may use it.
 /// A system that does not say may.
 fn is_swappable() -> bool {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let read = |path: &str| fs::read_to_string(path).ok();
     let Some(swaps) = read("/proc/swaps") else { return true };
     if swaps.lines().count() <= 1 {
         return false;
@@ -50,11 +103,15 @@ pub fn leave_terminal() {
     let _ = std::env::set_current_dir("/");
 }
 
-/// Lets go of standard output and error: whoever reads them until their end has read all there is.
-pub fn leave_output() {
-    // Without `/dev/null` the reader waits until the daemon ends.
-    if let Ok(null) = OpenOptions::new().write(true).open("/dev/null") {
-        let _ = rustix::stdio::dup2_stdout(&null);
-        let _ = rustix::stdio::dup2_stderr(&null);
-    }
+/// Lets go of standard input, output and error: whoever reads them until their end has read all there is.
+///
+/// # Errors
+///
+/// When the system has no `/dev/null`.
+pub fn leave_output() -> io::Result<()> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(())
 }

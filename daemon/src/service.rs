@@ -23,8 +23,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::events::Subscription;
 use crate::limits::LONG_LINES;
-use crate::seal::{Depth, VaultKeys};
-use crate::vault::{Kind, Login, Mutation, NewKeyPair, Signer, Vault};
+use crate::seal::Depth;
+use crate::vault::{Kind, Login, Mutation, NewKeyPair, Signer};
 
 /// A reply as JSON, or the fault.
 pub type Answer = Result<Zeroizing<Vec<u8>>, Fault>;
@@ -48,7 +48,7 @@ pub struct Service {
     started: Instant,
     paths: Paths,
     max_connections: usize,
-    idle: Idle,
+    idle: Arc<Idle>,
     /// Whoever holds it is the only one to try.
     unlocking: tokio::sync::Mutex<AttemptsByUser>,
     /// Connections open now.
@@ -69,6 +69,7 @@ impl Service {
         max_connections: usize,
         shutdown: CancellationToken,
     ) -> Self {
+        let idle = Idle::new(config.lock_after, Arc::clone(&published), config.clock.clone());
         Self {
             actor,
             published,
@@ -76,7 +77,7 @@ impl Service {
             started: Instant::now(),
             paths: Paths { socket: config.endpoint.path().to_owned(), data_dir: config.data_dir.clone() },
             max_connections,
-            idle: Idle::new(config.lock_after, config.clock.clone()),
+            idle: Arc::new(idle),
             unlocking: tokio::sync::Mutex::default(),
             connections: AtomicU64::new(0),
             long_lines: Arc::new(Semaphore::new(LONG_LINES)),
@@ -102,10 +103,17 @@ impl Service {
             Request::DeleteApiKeyPair(call) => self.mutate(call, by).await,
             Request::ClearUnusedKeyPairs(call) => self.mutate(call, by).await,
             Request::GetSession(call) => self.read(call, |service, call| {
-                service.open(Depth::Shallow, |vault, keys| vault.get_session(call, service.clock.now(), keys))
+                let now = service.clock.now();
+                let found = service.published.open(Depth::Shallow, |vault, keys| vault.get_session(call, now, keys))?;
+                service.used_if(found.session.is_some());
+                Ok(found)
             }),
             Request::GetAllSessions(call) => self.read(call, |service, call| {
-                service.open(Depth::Shallow, |vault, keys| vault.get_all_sessions(call, service.clock.now(), keys))
+                let now = service.clock.now();
+                let page =
+                    service.published.open(Depth::Shallow, |vault, keys| vault.get_all_sessions(call, now, keys))?;
+                service.used_if(!page.sessions.is_empty());
+                Ok(page)
             }),
             Request::ListSessions(call) => {
                 self.read(call, |service, call| Ok(service.published.vault().list_sessions(call, service.clock.now())))
@@ -121,6 +129,10 @@ impl Service {
             Request::Lock(_) => answered(self.lock(by).await),
             Request::Unlock(call) => answered(self.unlock(call, by).await),
             Request::Rekey(call) => answered(self.rekey(call, by).await),
+            Request::SetLockAfter(call) => match owner_only(by, "may say when the vault locks itself") {
+                Ok(()) => self.mutate(call, by).await,
+                Err(fault) => refuse(fault),
+            },
             Request::Status(call) => self.read(call, |service, _| Ok(service.status())),
             Request::Shutdown(call) => self.read(call, |service, _| {
                 service.shutdown.cancel();
@@ -145,10 +157,17 @@ impl Service {
     where
         M: Mutation<Reply: serde::Serialize + Send>,
     {
-        if M::KIND == Kind::Seals {
-            self.idle.used();
-        }
-        Step::Mutation(self.actor.submit(mutation, Some(by), |reply| encode(&reply)).await)
+        let idle = Arc::clone(&self.idle);
+        // Only what took effect counts as a use.
+        let encode = move |reply| {
+            match M::KIND {
+                Kind::Seals => idle.used(),
+                Kind::Configures => idle.changed(),
+                Kind::Puts | Kind::Removes | Kind::ClearsAll => {}
+            }
+            encode(&reply)
+        };
+        Step::Mutation(self.actor.submit(mutation, Some(by), encode).await)
     }
 
     fn read<C: Call + Send + 'static>(
@@ -169,25 +188,41 @@ impl Service {
 
     fn sign(&self, call: &Sign) -> Result<Signed, Fault> {
         let signer = signer::<Sign>(call.public_key.as_ref(), call.session_key.as_ref())?;
-        self.open(Depth::Deep, |vault, keys| {
-            let (pair, scope) = vault.signer(signer, self.clock.now())?;
+        let now = self.clock.now();
+        let signature = self.published.open(Depth::Deep, |vault, keys| {
+            let (pair, scope) = vault.signer(signer, now)?;
             pair.sign(keys, scope, call.payload.expose(), call.format.unwrap_or_default())
-        })
+        })?;
+        self.idle.used();
+        Ok(signature)
     }
 
     fn stamp(&self, call: &Stamp) -> Result<Stamped, Fault> {
         let signer = signer::<Stamp>(call.public_key.as_ref(), call.session_key.as_ref())?;
-        self.open(Depth::Deep, |vault, keys| {
-            let (pair, scope) = vault.signer(signer, self.clock.now())?;
+        let now = self.clock.now();
+        let stamped = self.published.open(Depth::Deep, |vault, keys| {
+            let (pair, scope) = vault.signer(signer, now)?;
             pair.stamp(keys, scope, call.payload.expose())
-        })
+        })?;
+        self.idle.used();
+        Ok(stamped)
     }
 
-    /// Does something that opens a record.
-    fn open<T>(&self, depth: Depth, work: impl FnOnce(&Vault, Option<&VaultKeys>) -> T) -> T {
-        self.idle.used();
-        self.published.open(depth, work)
+    /// Takes note of a use of the vault's keys, if it was one: asking for what is not there is none.
+    fn used_if(&self, was_used: bool) {
+        if was_used {
+            self.idle.used();
+        }
     }
+}
+
+/// Refuses what only the vault's own user, and root, may do.
+fn owner_only(by: By, what: &str) -> Result<(), Fault> {
+    let own = rustix::process::getuid().as_raw();
+    if by.uid == own || by.uid == 0 {
+        return Ok(());
+    }
+    Err(Fault::new(Code::AccessDenied, format!("only the vault's own user, or root, {what}")))
 }
 
 /// Whom a call names to sign.

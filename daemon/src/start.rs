@@ -1,11 +1,14 @@
 //! [`Daemon`]: open, serve, drain.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::future::Future;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
+
+use keyfob_proto::Listening;
 
 use tokio::runtime;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -14,10 +17,13 @@ use tracing::{error, info};
 
 use crate::actor::{Actor, Handle, Published};
 use crate::config::Config;
+use crate::directory;
 use crate::error::Error;
 use crate::file_lock::{FileLock, LockError};
+use crate::limits::SOCKET_PATIENCE;
 use crate::listener::{self, Socket};
 use crate::peer::Allowed;
+use crate::process;
 use crate::service::Service;
 use crate::store::Store;
 
@@ -44,7 +50,7 @@ impl Daemon {
         // Two that start at once: the second waits until the first listens, or has failed, and its
         // starter then finds a vault either way.
         let path = config.data_dir.join("starting");
-        let _starting = FileLock::wait(&path).map_err(|source| Error::Io { action: "lock", path, source })?;
+        let _starting = FileLock::wait(&path).map_err(|source| Error::Lock { path, source })?;
         let lock = lock_data_dir(&config)?;
         let (store, vault) = Store::open(&config.data_dir)?;
         let sessions = vault.session_count();
@@ -55,17 +61,24 @@ impl Daemon {
         }
         let allowed = Allowed::new(&config.allow_uids);
         let socket = match config.listener.take() {
-            Some(listener) => Socket::inherited(listener, config.endpoint.path())?,
+            Some(listener) => Socket::inherited(listener, &config.endpoint)?,
             None => Socket::bind(&config.endpoint, &allowed)?,
         };
+        say_where(&config)?;
         info!(sessions, socket = %config.endpoint.path().display(), "the vault is open");
         Ok(Self { config, allowed, socket, actor, handle, published, lock })
+    }
+
+    /// The path of its socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        self.config.endpoint.path()
     }
 
     /// Serves until `stop` is ready or a client calls `shutdown`; then drains: takes no new
     /// connection, finishes what was asked, closes the store.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { config, allowed, socket, actor, handle, published, mut lock } = self;
+        let Self { config, allowed, mut socket, actor, handle, published, mut lock } = self;
         let shutdown = CancellationToken::new();
         let max_connections = listener::max_connections();
         let service = Arc::new(Service::new(handle, published, &config, max_connections, shutdown.clone()));
@@ -90,6 +103,8 @@ impl Daemon {
         };
         // Whoever finds no socket any more and starts a daemon learns that this one is about to go.
         lock.mark_draining();
+        // It may be gone, with the directory.
+        let _ = fs::remove_file(config.data_dir.join(Listening::FILE));
         drop(socket);
         let streams = listener::drain(connections).await;
         drop(service);
@@ -117,26 +132,51 @@ fn run(actor: Actor) -> JoinHandle<()> {
 ///
 /// # Errors
 ///
-/// When it belongs to another user, or the system refuses.
+/// When it, or the directory that it is to be made in, belongs to another user, or the system refuses.
 pub fn own_data_dir(dir: &Path) -> Result<(), Error> {
-    let refused = |action: &'static str| move |source| Error::Io { action, path: dir.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(refused("make the data directory"))?;
-    let metadata = fs::metadata(dir).map_err(refused("look at"))?;
-    if metadata.uid() != rustix::process::getuid().as_raw() {
-        return Err(Error::NotOurs { path: dir.to_owned() });
+    directory::own(dir, "the data directory")?;
+    let is_writable = rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+    let read_only = |error: rustix::io::Errno| Error::Io {
+        action: "write to the data directory",
+        path: dir.to_owned(),
+        source: error.into(),
+    };
+    is_writable.map_err(read_only)
+}
+
+/// Says in the data directory where the daemon listens, for those who look for it elsewhere.
+fn say_where(config: &Config) -> Result<(), Error> {
+    let path = config.data_dir.join(Listening::FILE);
+    let refused = |source| Error::Io { action: "write", path: path.clone(), source };
+    let listening = Listening { socket: config.endpoint.path().to_owned(), pid: std::process::id() };
+    let unfinished = path.with_extension("new");
+    let text = serde_json::to_vec(&listening).expect("two plain fields");
+    // On a full disk a file of nothing is left, and clients look where the socket is by default.
+    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &path));
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            tracing::warn!(%error, "nobody learns from the data directory where the daemon listens");
+            Ok(())
+        }
+        written => written.map_err(refused),
     }
-    if metadata.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(refused("make private"))?;
-    }
-    Ok(())
 }
 
 fn lock_data_dir(config: &Config) -> Result<FileLock, Error> {
     let dir = &config.data_dir;
     let path = dir.join("lock");
-    let holder = format!("pid {}, socket {}", std::process::id(), config.endpoint.path().display());
-    FileLock::acquire(&path, &holder).map_err(|error| match error {
+    let (pid, host) = (std::process::id(), process::host());
+    let holder = format!("pid {pid} on {host}, socket {}", config.endpoint.path().display());
+    // One whose socket was removed makes it anew, or ends. Whoever started this one then finds either.
+    let end = Instant::now() + SOCKET_PATIENCE;
+    let may_end = || Instant::now() < end && !is_reachable(dir);
+    FileLock::acquire(&path, &holder, may_end).map_err(|error| match error {
         LockError::Held(holder) => Error::VaultHeld { path: dir.clone(), holder },
-        LockError::Io(source) => Error::Io { action: "lock", path, source },
+        source => Error::Lock { path, source },
     })
+}
+
+/// Whether somebody listens where the vault's daemon says that it does.
+fn is_reachable(dir: &Path) -> bool {
+    Listening::read(dir).is_some_and(|listening| UnixStream::connect(listening.socket).is_ok())
 }

@@ -16,6 +16,7 @@
 mod change;
 mod contents;
 mod draft;
+mod expired;
 mod expiry;
 mod key_pair;
 mod mutation;
@@ -28,6 +29,7 @@ mod token;
 pub use self::change::{Announcement, Change, Name, Removal};
 pub use self::contents::{Record, Vault};
 pub use self::draft::{Draft, Drafted};
+pub use self::expired::ExpiredName;
 pub use self::expiry::WARNING_SECONDS;
 pub use self::key_pair::{KeyPair, NewKeyPair};
 pub use self::mutation::{Kind, Mutation};

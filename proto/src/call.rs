@@ -68,7 +68,7 @@ macro_rules! for_each_call {
                 store_session: StoreSession => SessionStored = "storeSession";
                 /// Reads a session, by default the active one.
                 ///
-                /// Faults: `VAULT_LOCKED`. Where there is no session, both fields of the reply are null.
+                /// Faults: `SESSION_EXPIRED`, `VAULT_LOCKED`. Where there is no session, both fields of the reply are null.
                 get_session: GetSession => SessionFound = "getSession";
                 /// Reads the sessions in the order of their names, a page at a time.
                 ///
@@ -85,7 +85,7 @@ macro_rules! for_each_call {
                 get_active_session_key: GetActiveSessionKey => ActiveSessionKey = "getActiveSessionKey";
                 /// Makes a session the active one.
                 ///
-                /// Faults: `NOT_FOUND`.
+                /// Faults: `NOT_FOUND`, `SESSION_EXPIRED`.
                 set_active_session: SetActiveSession => ActiveSessionSet = "setActiveSession";
                 /// Creates a key pair inside the vault, or takes one in. Taking in one that the vault
                 /// has changes nothing.
@@ -108,7 +108,7 @@ macro_rules! for_each_call {
                 /// P-256 over SHA-256 of the payload.
                 ///
                 /// Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when nothing is named and no session is
-                /// active; `VAULT_LOCKED`.
+                /// active; `SESSION_EXPIRED`; `VAULT_LOCKED`.
                 sign: Sign => Signed = "sign";
                 /// Makes the header that authenticates a request to Turnkey's API.
                 ///
@@ -129,6 +129,11 @@ macro_rules! for_each_call {
                 /// Faults: `VAULT_LOCKED`, `WRONG_PASSPHRASE`, `UNLOCK_DELAYED`, `KEY_UNAVAILABLE`; `ACCESS_DENIED` to
                 /// a user that is not the vault's own.
                 rekey: Rekey => VaultRekeyed = "rekey";
+                /// Says after how long without use the vault locks itself. The vault keeps it; a daemon that was told
+                /// otherwise when it was started does that.
+                ///
+                /// Faults: `ACCESS_DENIED` to a user that is not the vault's own.
+                set_lock_after: SetLockAfter => LockAfterSet = "setLockAfter";
                 /// Reads the state of the daemon.
                 ///
                 /// Faults: none.

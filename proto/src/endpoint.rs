@@ -1,7 +1,5 @@
 //! [`Endpoint`]: where the daemon listens and its clients connect.
 
-use std::env;
-use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -48,33 +46,13 @@ impl Endpoint {
         Self::checked(path.into(), true)
     }
 
-    /// The endpoint that everybody uses who names none: `$KEYFOB_SOCKET`, else
-    /// `$XDG_RUNTIME_DIR/keyfob/keyfob.sock`, else `keyfob-<uid>/keyfob.sock` in the directory for
-    /// temporary files.
+    /// The endpoint that follows from the environment.
     ///
     /// # Errors
     ///
-    /// When no socket can have the path that follows from the environment.
-    pub fn from_env() -> Result<Self, EndpointError> {
-        let uid = rustix::process::getuid().as_raw();
-        Self::resolve(env::var_os("KEYFOB_SOCKET"), env::var_os("XDG_RUNTIME_DIR"), &env::temp_dir(), uid)
-    }
-
-    fn resolve(
-        socket: Option<OsString>,
-        runtime_dir: Option<OsString>,
-        temp_dir: &Path,
-        uid: u32,
-    ) -> Result<Self, EndpointError> {
-        let given = |value: Option<OsString>| value.filter(|text| !text.is_empty());
-        if let Some(socket) = given(socket) {
-            return Self::named(socket);
-        }
-        let directory = match given(runtime_dir) {
-            Some(runtime_dir) => Path::new(&runtime_dir).join("keyfob"),
-            None => temp_dir.join(format!("keyfob-{uid}")),
-        };
-        Self::checked(directory.join("keyfob.sock"), false)
+    /// When no socket can have this path.
+    pub fn unnamed(path: impl Into<PathBuf>) -> Result<Self, EndpointError> {
+        Self::checked(path.into(), false)
     }
 
     fn checked(path: PathBuf, is_named: bool) -> Result<Self, EndpointError> {
@@ -94,8 +72,7 @@ impl Endpoint {
         &self.path
     }
 
-    /// Whether a user named this socket, rather than the default. Who is behind a default path has
-    /// to be checked: others may be able to write where it lies.
+    /// Whether a user named this socket. The directory of one that nobody named is made by whoever listens there.
     #[must_use]
     pub fn is_named(&self) -> bool {
         self.is_named
@@ -105,20 +82,6 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn resolve(socket: Option<&str>, runtime_dir: Option<&str>) -> String {
-        let endpoint =
-            Endpoint::resolve(socket.map(Into::into), runtime_dir.map(Into::into), Path::new("/tmp"), 7).unwrap();
-        endpoint.path().display().to_string()
-    }
-
-    #[test]
-    fn the_environment_decides_in_its_documented_order() {
-        assert_eq!(resolve(Some("/a/b"), Some("/run/user/7")), "/a/b");
-        assert_eq!(resolve(None, Some("/run/user/7")), "/run/user/7/keyfob/keyfob.sock");
-        assert_eq!(resolve(None, None), "/tmp/keyfob-7/keyfob.sock");
-        assert_eq!(resolve(Some(""), Some("")), "/tmp/keyfob-7/keyfob.sock", "empty is absent");
-    }
 
     #[test]
     fn a_path_that_fills_the_system_is_the_longest() {

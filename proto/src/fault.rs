@@ -79,7 +79,7 @@ codes! {
     NoSessionFound = "NO_SESSION_FOUND", -32000;
     /// The session token cannot be read, or lacks a claim.
     InvalidToken = "INVALID_TOKEN", -32000;
-    /// The session token's `exp` has passed.
+    /// The session, or the session token, has expired: log in again. `data.expiry` says when.
     SessionExpired = "SESSION_EXPIRED", -32000;
     /// The key is not on the curve, or its halves do not match.
     InvalidKeyPair = "INVALID_KEY_PAIR", -32000;
@@ -160,6 +160,9 @@ pub struct FaultData {
     /// The parameter at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// When the session expired, in seconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<u64>,
     /// How long to wait before the same call may succeed, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u64>,
@@ -174,6 +177,7 @@ impl Fault {
             public_key: None,
             method: None,
             field: None,
+            expiry: None,
             retry_after_seconds: None,
         };
         Self { number: data.code.number(), message: message.into(), data: Box::new(data) }
@@ -190,6 +194,13 @@ impl Fault {
     #[must_use]
     pub fn on_key_pair(mut self, key: PublicKey) -> Self {
         self.data.public_key = Some(key);
+        self
+    }
+
+    /// Says when the session expired, in seconds since the Unix epoch.
+    #[must_use]
+    pub fn expired_at(mut self, expiry: u64) -> Self {
+        self.data.expiry = Some(expiry);
         self
     }
 

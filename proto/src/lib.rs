@@ -25,10 +25,12 @@
 
 pub mod call;
 mod codec;
+mod duration;
 mod endpoint;
 mod envelope;
 mod event;
 mod fault;
+mod place;
 mod public_key;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -38,10 +40,12 @@ mod startup;
 
 pub use call::*;
 pub use codec::{LineBuffer, LineTooLong, MAX_LINE_BYTES};
+pub use duration::{DurationError, parse_age, parse_duration};
 pub use endpoint::{Endpoint, EndpointError, MAX_SOCKET_PATH_BYTES};
 pub use envelope::{Envelope, Id, Incoming, MAX_ID_BYTES, Refused, write_call, write_event, write_fault, write_reply};
 pub use event::{By, ClearReason, Event, EventKind};
 pub use fault::{Code, Fault, FaultData};
+pub use place::{Listening, Place, PlaceError};
 pub use public_key::{PublicKey, PublicKeyError};
 pub use secret::{Payload, Secret};
 pub use session::{DEFAULT_SESSION_KEY, MAX_SESSION_KEY_BYTES, Session, SessionKey, SessionKeyError};

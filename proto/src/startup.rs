@@ -1,5 +1,7 @@
 //! [`Startup`]: what a daemon in the background tells whoever started it.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// The one line of JSON that `keyfobd --background` writes to its standard output: it ends the wait
@@ -11,6 +13,8 @@ pub enum Startup {
     Listening {
         /// Its process.
         pid: u32,
+        /// Its socket.
+        socket: PathBuf,
     },
     /// The daemon could not start.
     Failed {

@@ -263,7 +263,7 @@ fn without_a_daemon_the_exit_says_so() {
 fn help_names_every_command_and_each_has_an_example() {
     let dir = tempfile::tempdir().unwrap();
     let help = keyfob(dir.path(), "", &["--help"]).out;
-    assert!(help.lines().count() <= 45, "fits a screen");
+    assert!(help.lines().count() <= 50, "fits a screen");
     // There is a manual page for each, made from the same definitions.
     let pages = tempfile::tempdir().unwrap();
     keyfob(dir.path(), "", &["man", "--dir", pages.path().to_str().unwrap()]);

@@ -116,7 +116,8 @@ fn the_daemons_own_error_is_passed_on() {
 fn a_missing_daemon_program_is_explained() {
     let dir = tempfile::tempdir().unwrap();
     let alone = dir.path().join("keyfob");
-    fs::copy(programs().join("keyfob"), &alone).unwrap();
+    // Had this process the copy open, another thread's child could have it too, and it would not run.
+    assert!(Command::new("cp").arg(programs().join("keyfob")).arg(&alone).status().unwrap().success());
     let mut command = Command::new(alone);
     command.env("KEYFOB_SOCKET", dir.path().join("s")).env("PATH", dir.path()).arg("list");
     let output = command.output().unwrap();
@@ -165,7 +166,7 @@ fn the_tour_goes_well_and_leaves_nothing_behind() {
         assert!(out.contains(part), "{part}: {out}");
     }
     let out = tour(&["--wire"]);
-    assert!(out.contains(r#"wallet → {"jsonrpc":"2.0","id":1,"method":"createApiKeyPair","params":{}}"#), "{out}");
+    assert!(out.contains(r#""method":"createApiKeyPair","params":{}}"#), "{out}");
     let out = tour(&["--json"]);
     assert!(out.lines().all(|line| serde_json::from_str::<Value>(line).unwrap()["step"].is_string()));
 }

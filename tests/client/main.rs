@@ -8,8 +8,8 @@ use std::task::Poll;
 
 use futures_core::Stream;
 use keyfob::proto::{
-    ClearSession, Code, CreateApiKeyPair, Endpoint, EventKind, GetAllSessions, MAX_LINE_BYTES, Payload, SessionKey,
-    Sign, Status, StoreSession,
+    ClearSession, Code, CreateApiKeyPair, EventKind, GetAllSessions, MAX_LINE_BYTES, Payload, SessionKey, Sign, Status,
+    StoreSession,
 };
 use keyfob::{Client, Error, blocking};
 use keyfob_tests::login::token;
@@ -43,7 +43,7 @@ async fn begin_and_drop(call: impl Future) {
 #[tokio::test]
 async fn a_call_answers_its_reply_or_its_fault() {
     let daemon = TestDaemon::start();
-    let mut client = Client::connect(&daemon.endpoint).await.unwrap();
+    let mut client = Client::connect(&daemon.access()).await.unwrap();
     log_in(&mut client, "a").await;
     let cleared = client.call(ClearSession { session_key: None }).await.unwrap();
     assert_eq!((cleared.session_key, cleared.was_active), (key("a"), true));
@@ -58,7 +58,7 @@ async fn a_call_answers_its_reply_or_its_fault() {
 #[tokio::test]
 async fn a_dropped_call_leaves_the_client_usable() {
     let daemon = TestDaemon::start();
-    let mut client = Client::connect(&daemon.endpoint).await.unwrap();
+    let mut client = Client::connect(&daemon.access()).await.unwrap();
     for n in 0..20 {
         log_in(&mut client, &n.to_string()).await;
         begin_and_drop(client.get_all_sessions(GetAllSessions::default())).await;
@@ -76,7 +76,7 @@ async fn a_large_call_after_a_dropped_one_with_a_large_answer_does_not_block() {
     raw.pipeline(
         (0..600).map(|n| ("storeSession", json!({ "sessionToken": session_token, "sessionKey": n.to_string() }))),
     );
-    let mut client = Client::connect(&daemon.endpoint).await.unwrap();
+    let mut client = Client::connect(&daemon.access()).await.unwrap();
     begin_and_drop(client.get_all_sessions(GetAllSessions::default())).await;
     client.sign(sign(vec![7; 2_000_000])).await.unwrap();
 }
@@ -84,7 +84,7 @@ async fn a_large_call_after_a_dropped_one_with_a_large_answer_does_not_block() {
 #[tokio::test]
 async fn a_call_that_does_not_fit_a_line_is_not_sent() {
     let daemon = TestDaemon::start();
-    let mut client = Client::connect(&daemon.endpoint).await.unwrap();
+    let mut client = Client::connect(&daemon.access()).await.unwrap();
     log_in(&mut client, "a").await;
     assert!(matches!(client.sign(sign(vec![0; MAX_LINE_BYTES])).await, Err(Error::TooLong)));
     client.sign(sign(vec![0; 1000])).await.unwrap();
@@ -93,8 +93,8 @@ async fn a_call_that_does_not_fit_a_line_is_not_sent() {
 #[tokio::test]
 async fn a_subscription_is_a_stream_that_ends_with_the_daemon() {
     let mut daemon = TestDaemon::start();
-    let mut client = Client::connect(&daemon.endpoint).await.unwrap();
-    let (subscribed, mut events) = Client::connect(&daemon.endpoint).await.unwrap().subscribe().await.unwrap();
+    let mut client = Client::connect(&daemon.access()).await.unwrap();
+    let (subscribed, mut events) = Client::connect(&daemon.access()).await.unwrap().subscribe().await.unwrap();
     assert_eq!(subscribed.sequence, 0);
     log_in(&mut client, "a").await;
     let stored = events.next().await.unwrap().unwrap();
@@ -111,16 +111,16 @@ async fn a_subscription_is_a_stream_that_ends_with_the_daemon() {
 #[tokio::test]
 async fn a_daemon_that_is_not_there_is_unreachable() {
     let dir = tempfile::tempdir().unwrap();
-    let endpoint = Endpoint::named(dir.path().join("s")).unwrap();
-    let error = Client::connect(&endpoint).await.err().unwrap();
+    let access = keyfob::Access::socket(dir.path().join("s"));
+    let error = Client::connect(&access).await.err().unwrap();
     assert!(error.is_unreachable() && matches!(error, Error::Unreachable { .. }), "{error}");
 }
 
 #[test]
 fn the_blocking_client_is_the_same_without_async() {
     let daemon = TestDaemon::start();
-    let mut client = blocking::Client::connect(&daemon.endpoint).unwrap();
-    let (_, events) = blocking::Client::connect(&daemon.endpoint).unwrap().subscribe().unwrap();
+    let mut client = blocking::Client::connect(&daemon.access()).unwrap();
+    let (_, events) = blocking::Client::connect(&daemon.access()).unwrap().subscribe().unwrap();
     let pair = client.create_api_key_pair(CreateApiKeyPair::default()).unwrap();
     let session_token = keyfob::proto::Secret::new(token(&pair.public_key.to_string(), START + 1000));
     client.store_session(StoreSession { session_token, session_key: Some(key("a")) }).unwrap();

@@ -111,7 +111,7 @@ fn work(
         let (method, mut params) = step.call(pairs, "", 0);
         if let Some(Value::String(token)) = params.get_mut("sessionToken") {
             // Of many sizes, some so large that the vault is rewritten now and then.
-            token.push_str(&"s".repeat(rng.usize(0..5000)));
+            token.push_str(&"s".repeat(4 * rng.usize(0..1250)));
         }
         let line = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string() + "\n";
         let asked = clock.fetch_add(1, Ordering::SeqCst);

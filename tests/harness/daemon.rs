@@ -7,7 +7,7 @@ use std::time::Duration;
 use keyfob_proto::Endpoint;
 use keyfobd::Daemon;
 use keyfobd::clock::{Clock, ManualClock, Timestamp};
-use keyfobd::config::Config;
+use keyfobd::config::{Config, LockAfter};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Builder;
@@ -46,6 +46,7 @@ impl TestDaemon {
     /// As [`TestDaemon::start_in`], with a vault that locks itself after so long without use.
     #[must_use]
     pub fn start_locking(dir: TempDir, lock_after: Option<Duration>) -> Self {
+        let lock_after = lock_after.map_or(LockAfter::AsTheVaultSays, LockAfter::Unused);
         let endpoint = Endpoint::named(dir.path().join("keyfob.sock")).expect("a short path");
         let (clock, hand) = Clock::manual(Timestamp::from_secs(START));
         let data_dir = dir.path().join("data");
@@ -63,6 +64,12 @@ impl TestDaemon {
         });
         is_ready.recv().expect("the daemon starts");
         Self { clock: hand, endpoint, dir: Some(dir), stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// The way to it for a client of the library.
+    #[must_use]
+    pub fn access(&self) -> keyfob::Access {
+        keyfob::Access::socket(self.endpoint.path())
     }
 
     /// A new connection.

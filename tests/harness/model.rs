@@ -25,13 +25,24 @@ pub struct Model {
     /// The key pairs, and when they came.
     pairs: BTreeMap<String, u64>,
     active: Option<String>,
+    /// The names of sessions that have expired.
+    expired: BTreeSet<String>,
+    /// The session that was active when it expired, until another is.
+    expired_active: Option<String>,
 }
 
 impl Model {
     /// An empty vault.
     #[must_use]
     pub fn new(now: u64) -> Self {
-        Self { now, sessions: BTreeMap::new(), pairs: BTreeMap::new(), active: None }
+        Self {
+            now,
+            sessions: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            active: None,
+            expired: BTreeSet::new(),
+            expired_active: None,
+        }
     }
 
     /// The vault that holds this, as [`Model::contents`] shows it.
@@ -72,7 +83,12 @@ impl Model {
         let expired: Vec<String> =
             self.sessions.iter().filter(|(_, (_, expiry))| *expiry <= self.now).map(|(name, _)| name.clone()).collect();
         for name in expired {
+            let was_active = self.active.as_ref() == Some(&name);
             self.remove(&name);
+            if was_active {
+                self.expired_active = Some(name.clone());
+            }
+            self.expired.insert(name);
         }
     }
 
@@ -126,9 +142,21 @@ impl Model {
         let deleted = if is_last { self.pairs.remove(&pair).map(|_| pair) } else { None };
         let was_active = self.active.as_deref() == Some(name);
         if was_active {
-            self.active = None;
+            self.set_active(None);
         }
         (deleted, was_active)
+    }
+
+    fn set_active(&mut self, name: Option<String>) {
+        if self.active != name {
+            self.expired_active = None;
+        }
+        self.active = name;
+    }
+
+    /// What is said of a name that no session has.
+    fn missing(&self, name: &str) -> String {
+        if self.expired.contains(name) { "SESSION_EXPIRED" } else { "NOT_FOUND" }.to_owned()
     }
 
     fn create(&mut self, pair: &str) -> Said {
@@ -146,7 +174,11 @@ impl Model {
         {
             self.pairs.remove(old_pair);
         }
-        self.active = Some(name.to_owned());
+        self.expired.remove(name);
+        if self.expired_active.as_deref() == Some(name) {
+            self.expired_active = None;
+        }
+        self.set_active(Some(name.to_owned()));
         Ok(vec![name.to_owned(), old.is_some().to_string()])
     }
 
@@ -168,15 +200,16 @@ impl Model {
         let named: BTreeSet<&String> = sessions.values().map(|(pair, _)| pair).collect();
         let before = self.pairs.len();
         self.pairs.retain(|pair, _| !named.contains(pair));
-        self.active = None;
+        (self.active, self.expired_active) = (None, None);
+        self.expired.clear();
         Ok(vec![sessions.len().to_string(), (before - self.pairs.len()).to_string()])
     }
 
     fn activate(&mut self, name: &str) -> Said {
         if !self.sessions.contains_key(name) {
-            return Err("NOT_FOUND".to_owned());
+            return Err(self.missing(name));
         }
-        self.active = Some(name.to_owned());
+        self.set_active(Some(name.to_owned()));
         Ok(vec![name.to_owned()])
     }
 
@@ -211,8 +244,10 @@ impl Model {
             (Some(_), Some(_)) => return Err("INVALID_PARAMS".to_owned()),
             (Some(pair), None) => pair.to_owned(),
             (None, name) => {
-                let name = name.map(str::to_owned).or_else(|| self.active.clone()).ok_or("NO_SESSION_FOUND")?;
-                self.sessions.get(&name).ok_or("NOT_FOUND")?.0.clone()
+                let has_expired = self.active.is_none() && self.expired_active.is_some();
+                let none = if has_expired { "SESSION_EXPIRED" } else { "NO_SESSION_FOUND" };
+                let name = name.map(str::to_owned).or_else(|| self.active.clone()).ok_or(none)?;
+                self.sessions.get(&name).ok_or_else(|| self.missing(&name))?.0.clone()
             }
         };
         if self.pairs.contains_key(&pair) { Ok(vec![pair]) } else { Err("NOT_FOUND".to_owned()) }

@@ -74,7 +74,7 @@ impl DaemonProcess {
     #[must_use]
     pub fn command(dir: &Path) -> Command {
         let mut command = Command::new(programs().join("keyfobd"));
-        command.arg("--background").arg("--socket").arg(dir.join("keyfob.sock"));
+        command.arg("--detached").arg("--socket").arg(dir.join("keyfob.sock"));
         command.arg("--data-dir").arg(dir.join("data"));
         command
     }

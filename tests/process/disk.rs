@@ -199,7 +199,7 @@ fn a_data_directory_that_cannot_be_written_or_is_not_ours_is_refused() {
         DaemonProcess::spawn(command, dir.path()).err().unwrap()
     };
     let (line, status) = refusal();
-    assert!(line.contains("belongs to another user"), "{line}");
+    assert!(line.contains("belongs to user 0, and you are user 65534"), "{line}");
     assert_eq!(status.code(), Some(1));
     assert_eq!(fs::read_dir(&data).unwrap().count(), 0);
 

@@ -59,7 +59,7 @@ fn a_second_daemon_names_the_one_that_holds_the_vault() {
     let first = DaemonProcess::start(dir.path());
     let other_socket = directory();
     let mut command = Command::new(programs().join("keyfobd"));
-    command.arg("--background").arg("--socket").arg(other_socket.path().join("s"));
+    command.arg("--detached").arg("--socket").arg(other_socket.path().join("s"));
     command.arg("--data-dir").arg(dir.path().join("data"));
     let (line, status) = DaemonProcess::spawn(command, other_socket.path()).err().unwrap();
     assert_eq!(status.code(), Some(75));
@@ -73,7 +73,7 @@ fn a_second_daemon_leaves_a_live_socket_alone() {
     let first = DaemonProcess::start(dir.path());
     let other_data = directory();
     let mut command = Command::new(programs().join("keyfobd"));
-    command.arg("--background").arg("--socket").arg(dir.path().join("keyfob.sock"));
+    command.arg("--detached").arg("--socket").arg(dir.path().join("keyfob.sock"));
     command.arg("--data-dir").arg(other_data.path().join("data"));
     let (line, status) = DaemonProcess::spawn(command, dir.path()).err().unwrap();
     assert_eq!(status.code(), Some(75));
@@ -106,7 +106,7 @@ fn a_file_in_the_sockets_place_is_left_alone() {
 fn a_socket_path_that_is_too_long_is_refused_with_the_limit() {
     let dir = directory();
     let mut command = Command::new(programs().join("keyfobd"));
-    command.arg("--background").arg("--socket").arg(dir.path().join("x".repeat(MAX_SOCKET_PATH_BYTES)));
+    command.arg("--detached").arg("--socket").arg(dir.path().join("x".repeat(MAX_SOCKET_PATH_BYTES)));
     command.arg("--data-dir").arg(dir.path().join("data"));
     let (line, status) = DaemonProcess::spawn(command, dir.path()).err().unwrap();
     assert_eq!(status.code(), Some(1));
@@ -147,7 +147,7 @@ fn another_user_is_refused_unless_allowed() {
         let dir = directory();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let program = dir.path().join("keyfob");
-        fs::copy(programs().join("keyfob"), &program).unwrap();
+        copy(&programs().join("keyfob"), &program);
         let mut command = DaemonProcess::command(dir.path());
         command.args(flags);
         let _daemon = DaemonProcess::spawn(command, dir.path()).unwrap();
@@ -162,6 +162,11 @@ fn another_user_is_refused_unless_allowed() {
         let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(said.contains(expected), "{flags:?}: {said}");
     }
+}
+
+/// Copies a program. Had this process the copy open, another thread's child could have it too, and it would not run.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
 }
 
 /// Only root can become somebody else.

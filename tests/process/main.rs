@@ -9,6 +9,7 @@ mod kill;
 mod lifecycle;
 #[cfg(target_os = "linux")] // which tells what a process uses
 mod neighbours;
+mod reach;
 mod readme;
 mod secrets;
 

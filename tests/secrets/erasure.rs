@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use keyfob_tests::attacker::{Keys, Loot};
-use keyfob_tests::login::token;
+use keyfob_tests::login::{named_token, token};
 use keyfob_tests::model::KeyPair;
 use keyfob_tests::{RawClient, START, TestDaemon};
 use serde_json::json;
@@ -25,7 +25,7 @@ impl Target {
         let target = |(name, pair): (_, KeyPair)| {
             let lifetime = if name == "b" { 100 } else { 10_000 };
             // Each has a token of its own, which begins differently.
-            let token = format!("{name}{}", token(&pair.public_key, START + lifetime));
+            let token = named_token(name, &pair.public_key, START + lifetime);
             Self { name, pair, token }
         };
         names.into_iter().map(|name| target((name, KeyPair::random()))).collect()

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use data_encoding::{BASE64, HEXLOWER};
-use keyfob_tests::login::{base64, token};
+use keyfob_tests::login::{base64, named_token};
 use keyfob_tests::{DaemonProcess, RawClient};
 use p256::ecdsa::SigningKey;
 use p256::elliptic_curve::Generate;
@@ -35,8 +35,7 @@ impl Login {
         let scalar = signing_key.to_bytes().to_vec();
         let public_key = HEXLOWER.encode(signing_key.verifying_key().to_sec1_point(true).as_bytes());
         let private_key = HEXLOWER.encode(&scalar);
-        let token = format!("{name}.{}", token(&public_key, 4_000_000_000));
-        let token = token.replacen('.', "", 1);
+        let token = named_token(name, &public_key, 4_000_000_000);
         let external = json!({ "publicKey": public_key, "privateKey": private_key });
         client.call("createApiKeyPair", json!({ "externalKeyPair": external }));
         client.call("storeSession", json!({ "sessionToken": token, "sessionKey": name }));

@@ -13,8 +13,11 @@ pub(super) struct Stop {}
 impl Stop {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         // Never start a daemon in order to stop it.
-        let mut client = match blocking::Client::connect(&session.launch()?.endpoint) {
-            Err(Error::Unreachable { .. }) => return session.output.nothing("no daemon is running", &ShutdownBegun {}),
+        let mut client = match blocking::Client::connect(&session.access()?) {
+            Err(error @ Error::SocketGone { .. }) => return Err(error.into()),
+            Err(error) if error.is_absent() => {
+                return session.output.nothing("no daemon is running", &ShutdownBegun {});
+            }
             client => client?,
         };
         let begun = client.shutdown(Shutdown {})?;

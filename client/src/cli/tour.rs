@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::Args;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use keyfob_proto::{
-    ClearAllSessions, ClearSession, Code, CreateApiKeyPair, Endpoint, GetAllSessions, Payload, PublicKey, Secret,
+    ClearAllSessions, ClearSession, Code, CreateApiKeyPair, GetAllSessions, Payload, Place, PublicKey, Secret,
     SessionKey, Shutdown, Stamp, Stamped, StoreSession,
 };
 use p256::ecdsa::signature::{Signer, Verifier};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::output::{GOOD, HEADING, name, session_json};
 use super::{Failure, Session};
-use crate::{Direction, Error, Launch, blocking};
+use crate::{Access, Direction, Error, blocking};
 
 /// See it work: a daemon on a throw-away vault, two apps that log in, stamp and clear
 ///
@@ -34,12 +34,12 @@ const BODY: &str = r#"{"organizationId":"c75ecb07-c84a-4dd5-932c-539dfafc6864"}"
 impl Tour {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let dir = tempfile::Builder::new().prefix("keyfob-tour-").tempdir()?;
-        let endpoint = Endpoint::named(dir.path().join("keyfob.sock")).map_err(Error::from)?;
-        let launch = Launch { data_dir: Some(dir.path().join("data")), ..Launch::new(endpoint) };
+        let (socket, data) = (dir.path().join("keyfob.sock"), dir.path().join("data"));
+        let access = Access::new(Place::new(Some(socket.into()), Some(data.into())));
         let mut guide = Guide { session, wire: self.wire.then(Wire::default) };
 
-        let mut wallet = guide.connect(&launch, "wallet")?;
-        let walked = guide.walk(&mut wallet, &launch);
+        let mut wallet = guide.connect(&access, "wallet")?;
+        let walked = guide.walk(&mut wallet, &access);
         // Whatever happened on the way: no daemon and no file of the tour stays behind.
         wallet.shutdown(Shutdown {})?;
         wallet.closed();
@@ -58,10 +58,10 @@ struct Guide<'a, 'b, 'io> {
 type Wire = Arc<Mutex<Vec<String>>>;
 
 impl Guide<'_, '_, '_> {
-    fn walk(&mut self, wallet: &mut blocking::Client, launch: &Launch) -> Result<(), Failure> {
-        let listening = format!("listening on {}", launch.endpoint.path().display());
+    fn walk(&mut self, wallet: &mut blocking::Client, access: &Access) -> Result<(), Failure> {
+        let listening = format!("listening on {}", access.place.endpoint().map_err(Error::from)?.path().display());
         self.say("A daemon on a throw-away vault", &listening, &json!({}))?;
-        let mut agent = self.connect(launch, "agent")?;
+        let mut agent = self.connect(access, "agent")?;
         let wallet_key = self.log_in(wallet, "wallet")?;
         self.log_in(&mut agent, "agent")?;
         self.list(wallet)?;
@@ -96,8 +96,8 @@ impl Guide<'_, '_, '_> {
         }
     }
 
-    fn connect(&self, launch: &Launch, app: &'static str) -> Result<blocking::Client, Failure> {
-        let mut client = blocking::Client::connect_or_start(launch)?;
+    fn connect(&self, access: &Access, app: &'static str) -> Result<blocking::Client, Failure> {
+        let mut client = blocking::Client::connect_or_start(access)?;
         if let Some(wire) = &self.wire {
             let wire = Arc::clone(wire);
             client.observe(move |direction, line| {

@@ -82,7 +82,7 @@ fn login(name: &str, public_key: &PublicKey) -> Login {
     let claims = format!(
         r#"{{"exp":4000000000,"public_key":"{public_key}","session_type":"T","user_id":"u","organization_id":"o"}}"#
     );
-    let session_token = Secret::new(format!("h.{}.s", BASE64URL_NOPAD.encode(claims.as_bytes())));
+    let session_token = Secret::new(format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(claims.as_bytes())));
     Login::read(StoreSession { session_token, session_key: Some(key(name)) }).unwrap()
 }
 

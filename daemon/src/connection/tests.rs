@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::actor::Actor;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, LockAfter};
 use crate::store::Store;
 
 /// Serves a client that has sent `sent` and is silent from then on; answers what it got until the end.
@@ -29,8 +29,14 @@ async fn served_when_free(sent: &[u8], taken: Duration) -> String {
     let (_actor, handle, published) = Actor::new(store, vault, Clock::system());
     let endpoint = Endpoint::named(&path).unwrap();
     let data_dir = dir.path().to_owned();
-    let config =
-        Config { endpoint, data_dir, listener: None, allow_uids: Vec::new(), lock_after: None, clock: Clock::system() };
+    let config = Config {
+        endpoint,
+        data_dir,
+        listener: None,
+        allow_uids: Vec::new(),
+        lock_after: LockAfter::Never,
+        clock: Clock::system(),
+    };
     let service = Service::new(handle, published, &config, 1, CancellationToken::new());
     let places = Arc::clone(&service.long_lines).acquire_many_owned(16).await.unwrap();
     tokio::spawn(async move {

@@ -27,7 +27,7 @@ impl Service {
             memory: process::memory_status(),
             active_session_key: vault.active(self.clock.now()).cloned(),
             counts: Counts {
-                sessions: vault.session_count() as u64,
+                sessions: vault.live_count(self.clock.now()) as u64,
                 key_pairs_in_use: vault.in_use_count() as u64,
                 key_pairs_unused: vault.unused_count() as u64,
                 connections: self.connections.load(Ordering::Relaxed),
@@ -73,6 +73,7 @@ impl Service {
             locked: self.published.is_locked(),
             key_source: self.published.origin().kind(),
             lock_after_seconds: self.idle.lock_after().map(|after| after.as_secs()),
+            lock_after_overridden: self.idle.is_told(),
             rekeying: self.published.rekeying.now().map(|(done, total)| Rekeying { done, total }),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keyfob_proto::{By, Call, Code, Fault, KeySource, Rekey, Secret, Unlock, VaultLocked, VaultRekeyed, VaultUnlocked};
 
-use super::Service;
+use super::{Service, owner_only};
 use crate::clock::Timestamp;
 use crate::limits::{MAX_DELAY_SECONDS, MAX_PASSPHRASE_BYTES, MIN_PASSPHRASE_CHARS};
 use crate::seal::{Key, Locked};
@@ -83,10 +83,7 @@ impl Service {
     }
 
     pub(super) async fn rekey(&self, call: Rekey, by: By) -> Result<VaultRekeyed, Fault> {
-        let own = rustix::process::getuid().as_raw();
-        if by.uid != own && by.uid != 0 {
-            return Err(Fault::new(Code::AccessDenied, "only the vault's own user, or root, may give it another key"));
-        }
+        owner_only(by, "may give it another key")?;
         let Rekey { key_source, passphrase, current_passphrase } = call;
         match &passphrase {
             Some(passphrase) if key_source == KeySource::Passphrase => {

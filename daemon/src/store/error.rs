@@ -27,6 +27,16 @@ pub enum StoreError {
     /// The disk failed before, so nothing was tried.
     #[error("the disk failed before")]
     Broken,
+    /// Another process has the database open.
+    #[error(
+        "another keyfobd has the database in {} open, though nobody holds the file `lock` of its vault: was that removed? \
+         Stop the other daemon first",
+        path.display()
+    )]
+    InUse {
+        /// The database's directory.
+        path: PathBuf,
+    },
     /// The store was written by a later release.
     #[error("the store in {} has format {found}, and this release knows format {known}: use a newer keyfobd", path.display())]
     Future {
@@ -63,7 +73,7 @@ impl StoreError {
             Self::Io { source, .. } => is_full(source.kind()),
             Self::Engine(sled::Error::Io(error)) => is_full(error.kind()),
             Self::Full(_) => true,
-            Self::Engine(_) | Self::Broken | Self::Future { .. } | Self::Damaged { .. } => false,
+            Self::Engine(_) | Self::Broken | Self::InUse { .. } | Self::Future { .. } | Self::Damaged { .. } => false,
         }
     }
 }

@@ -31,6 +31,8 @@ impl Store {
         if !database.join("db").exists() {
             return Err(StoreError::damaged(&database, "its file `db` is missing"));
         }
+        // Before anything is changed: its owner may live, though nobody holds the lock of the vault.
+        records::wait_until_closed(&database)?;
         records::remove_others(&path, number)?;
         let copy = copy(&path, &database)?;
         let opened = Self::read(data_dir, &path, &database).or_else(|error| {

@@ -9,7 +9,7 @@ mod watch;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub(super) use self::database::{Batch, Counts, Database};
+pub(super) use self::database::{Batch, Counts, Database, wait_until_closed};
 pub(super) use self::entry::Entry;
 pub use self::rewrite::{Rewrite, Rewritten, Superseded};
 use super::error::{StoreError, io_error};

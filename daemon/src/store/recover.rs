@@ -38,6 +38,8 @@ impl<'a> Recovered<'a> {
     pub(super) fn take(&mut self, entry: Entry<'_>) -> Result<(), &'static str> {
         match entry {
             Entry::Active(key) => self.stored.active = Some(key),
+            Entry::Expired(key, name) => self.stored.expired.push((key, name)),
+            Entry::LockAfter(seconds) => self.stored.lock_after = Some(seconds),
             Entry::Session(key, public_key, record) => match living(self.slots, record.sealed)? {
                 Some(sealed) => {
                     let session = StoredSession::restore(public_key, record.expiry, sealed);

@@ -131,8 +131,8 @@ fn session(pair: &NewKeyPair, token_bytes: usize, scope: &str) -> Login {
         r#"{{"exp":4102444800,"public_key":"{}","session_type":"T","user_id":"u","organization_id":"o","scope":"{scope}"}}"#,
         pair.public_key()
     );
-    let token = format!("h.{}.", data_encoding::BASE64URL_NOPAD.encode(claims.as_bytes()));
-    let token = format!("{token}{}", "s".repeat(token_bytes.saturating_sub(token.len())));
+    let token = format!("e30.{}.", data_encoding::BASE64URL_NOPAD.encode(claims.as_bytes()));
+    let token = format!("{token}{}", "s".repeat(token_bytes.saturating_sub(token.len()).max(4) / 4 * 4));
     Login::read(keyfob_proto::StoreSession { session_token: Secret::new(token), session_key: None }).unwrap()
 }
 

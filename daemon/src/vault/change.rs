@@ -18,6 +18,10 @@ pub enum Change {
     PutUnused(Arc<KeyPair>),
     /// The active pointer.
     SetActive(Option<SessionKey>),
+    /// After how long without use the vault locks itself.
+    SetLockAfter,
+    /// What is remembered of a session that has expired.
+    Noted(SessionKey),
     /// What had this name and was sealed with the slot of this number is gone.
     Removed(Name, u32),
     /// An unused key pair came into use, and is sealed with another slot now.
@@ -37,6 +41,10 @@ pub enum Name {
     Unused(PublicKey),
     /// The active pointer.
     Active,
+    /// A session that has expired and is remembered.
+    Expired(SessionKey),
+    /// After how long without use the vault locks itself.
+    LockAfter,
 }
 
 /// The unit in which things go.
@@ -64,8 +72,12 @@ impl Change {
     #[must_use]
     pub fn is_put(&self) -> bool {
         match self {
-            Self::PutSession(..) | Self::PutInUse(_) | Self::PutUnused(_) | Self::SetActive(Some(_)) => true,
-            Self::SetActive(None) | Self::Removed(..) | Self::Moved(..) | Self::ClearedAll => false,
+            Self::PutSession(..)
+            | Self::PutInUse(_)
+            | Self::PutUnused(_)
+            | Self::SetActive(Some(_))
+            | Self::SetLockAfter => true,
+            Self::SetActive(None) | Self::Noted(_) | Self::Removed(..) | Self::Moved(..) | Self::ClearedAll => false,
         }
     }
 
@@ -77,6 +89,8 @@ impl Change {
             Self::PutInUse(pair) => Name::InUse(*pair.public_key()),
             Self::PutUnused(pair) => Name::Unused(*pair.public_key()),
             Self::SetActive(_) => Name::Active,
+            Self::SetLockAfter => Name::LockAfter,
+            Self::Noted(key) => Name::Expired(key.clone()),
             Self::Removed(name, _) => name.clone(),
             Self::Moved(key, _) => Name::Unused(*key),
             Self::ClearedAll => return None,

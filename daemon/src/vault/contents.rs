@@ -1,11 +1,14 @@
 //! [`Vault`] itself: the maps, and the steps that keep them and their indexes together.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyfob_proto::{PublicKey, SessionKey};
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use super::change::Name;
+use super::expired::{Expired, ExpiredName};
 use super::key_pair::KeyPair;
 use super::session::StoredSession;
 use crate::seal::{Scope, Sealed, Slot, VaultKeys};
@@ -27,6 +30,10 @@ pub struct Vault {
     pub(super) by_key_pair: RedBlackTreeSetSync<ByKeyPair>,
     /// Sessions that expire up to here, in seconds since the epoch, have had their warning.
     pub(super) warned_until: u64,
+    /// Sessions that have expired and are destroyed.
+    pub(super) expired: Expired,
+    /// After how long without use the vault locks itself, in seconds.
+    pub(super) lock_after: Option<NonZeroU64>,
 }
 
 /// A session's place in the order of expiry. Without a session it is the bound before all sessions
@@ -46,6 +53,10 @@ pub enum Record<'a> {
     KeyPair(&'a KeyPair),
     /// The active session's name.
     Active(&'a SessionKey),
+    /// A session that has expired.
+    Expired(ExpiredName),
+    /// After how long without use the vault locks itself, in seconds.
+    LockAfter(NonZeroU64),
 }
 
 impl Vault {
@@ -57,7 +68,15 @@ impl Vault {
             Name::InUse(key) => self.in_use.get(key).map(|pair| Record::KeyPair(pair)),
             Name::Unused(key) => self.unused.get(key).map(|pair| Record::KeyPair(pair)),
             Name::Active => self.active.as_ref().map(Record::Active),
+            Name::Expired(key) => self.expired.get(key).map(Record::Expired),
+            Name::LockAfter => self.lock_after.map(Record::LockAfter),
         }
+    }
+
+    /// After how long without use the vault is to be locked.
+    #[must_use]
+    pub fn lock_after(&self) -> Option<Duration> {
+        self.lock_after.map(|seconds| Duration::from_secs(seconds.get()))
     }
 
     /// The number of the slot of what a name stands for.
@@ -66,7 +85,7 @@ impl Vault {
         match self.record(name)? {
             Record::Session(session) => Some(session.sealed().slot()),
             Record::KeyPair(pair) => Some(pair.sealed().slot()),
-            Record::Active(_) => None,
+            Record::Active(_) | Record::Expired(_) | Record::LockAfter(_) => None,
         }
     }
 
@@ -74,8 +93,8 @@ impl Vault {
     #[must_use]
     pub fn names_after(&self, after: Option<&Name>, count: usize) -> Vec<Name> {
         use std::ops::Bound::{Excluded, Unbounded};
-        let (mut session, mut in_use, mut unused) = (Unbounded, Unbounded, Unbounded);
-        // The order is: sessions, key pairs in use, unused ones, the pointer.
+        let (mut session, mut in_use, mut unused, mut expired) = (Unbounded, Unbounded, Unbounded, None);
+        // The order is: sessions, key pairs in use, unused ones, expired ones, the pointer, the lock's time.
         let done = match after {
             None => 0,
             Some(Name::Session(key)) => {
@@ -90,7 +109,12 @@ impl Vault {
                 unused = Excluded(key);
                 2
             }
+            Some(Name::Expired(key)) => {
+                expired = Some(key);
+                3
+            }
             Some(Name::Active) => 4,
+            Some(Name::LockAfter) => 5,
         };
         let sessions = self.sessions.range::<SessionKey, _>((session, Unbounded)).map(|(key, _)| key);
         let sessions = sessions.filter(|_| done == 0).cloned().map(Name::Session);
@@ -98,8 +122,10 @@ impl Vault {
         let in_use = in_use.filter(|_| done <= 1).map(Name::InUse);
         let unused = self.unused.range::<PublicKey, _>((unused, Unbounded)).map(|(key, _)| *key);
         let unused = unused.filter(|_| done <= 2).map(Name::Unused);
+        let expired = self.expired.after(expired).filter(|_| done <= 3).cloned().map(Name::Expired);
         let active = self.active.iter().filter(|_| done <= 3).map(|_| Name::Active);
-        sessions.chain(in_use).chain(unused).chain(active).take(count).collect()
+        let lock_after = self.lock_after.iter().filter(|_| done <= 4).map(|_| Name::LockAfter);
+        sessions.chain(in_use).chain(unused).chain(expired).chain(active).chain(lock_after).take(count).collect()
     }
 
     /// The numbers of the slots of all records.
@@ -196,6 +222,7 @@ impl Vault {
             unused: self.unused.clone(),
             unused_by_age: self.unused_by_age.clone(),
             warned_until: self.warned_until,
+            lock_after: self.lock_after,
             ..Self::default()
         };
         std::mem::replace(self, rest)
@@ -213,6 +240,12 @@ impl Vault {
         self.unused.remove_mut(key);
         self.unused_by_age.remove_mut(&(pair.created_at(), *key));
         Some(pair)
+    }
+
+    /// The sessions that name a key pair, expired or not.
+    pub(super) fn sessions_of(&self, key: &PublicKey) -> Vec<SessionKey> {
+        let sessions = self.by_key_pair.range((*key, 0, None)..(*key, u64::MAX, None));
+        sessions.filter_map(|(_, _, session)| session.clone()).collect()
     }
 
     /// Whether a session names a key pair, expired or not.

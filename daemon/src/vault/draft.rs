@@ -1,12 +1,14 @@
 //! [`Draft`]: a copy of the vault while mutations are applied to it, and what they changed.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use keyfob_proto::{By, ClearReason, Code, EventKind, Fault, PublicKey, Session, SessionKey};
 
 use super::change::{Announcement, Change, Name, Removal};
 use super::contents::Vault;
+use super::expired::ExpiredName;
 use super::key_pair::{KeyPair, NewKeyPair};
 use super::session::StoredSession;
 use crate::clock::Timestamp;
@@ -103,7 +105,34 @@ impl<'a> Draft<'a> {
         }
         self.changes.push(Change::SetActive(key.clone()));
         self.announce(EventKind::ActiveSessionChanged { session_key: key.clone() });
+        if let Some(expired) = self.vault.expired.forget_active() {
+            self.changes.push(Change::Noted(expired));
+        }
         self.vault.active = key;
+    }
+
+    pub(super) fn set_lock_after(&mut self, seconds: Option<NonZeroU64>) {
+        if self.vault.lock_after != seconds {
+            self.vault.lock_after = seconds;
+            self.changes.push(Change::SetLockAfter);
+        }
+    }
+
+    /// Removes a session that has expired, and remembers its name.
+    pub(super) fn expire(&mut self, key: SessionKey) {
+        let Some(expiry) = self.vault.sessions.get(&key).map(|session| session.expiry()) else { return };
+        let (_, was_active) = self.remove_session(&key, ClearReason::Expired);
+        let pushed_out = self.vault.expired.insert(key.clone(), ExpiredName { expiry, was_active });
+        self.changes.extend(pushed_out.into_iter().chain([key]).map(Change::Noted));
+    }
+
+    /// Removes the sessions that name a key pair, where all of them have expired: nobody has it any more.
+    pub(super) fn expire_all_of(&mut self, key: &PublicKey) {
+        if self.vault.in_use.contains_key(key) && self.vault.key_pair(key, self.now).is_none() {
+            for session in self.vault.sessions_of(key) {
+                self.expire(session);
+            }
+        }
     }
 
     /// Stores a session in place of another of that name, if there is one, and deletes the other's
@@ -127,6 +156,9 @@ impl<'a> Draft<'a> {
         let replaced = self.vault.remove_session(key);
         if let Some(old) = &replaced {
             self.changes.push(Change::Removed(Name::Session(key.clone()), old.sealed().slot()));
+        }
+        if self.vault.expired.remove(key) {
+            self.changes.push(Change::Noted(key.clone()));
         }
         self.vault.insert_session(key.clone(), Arc::clone(&stored));
         self.changes.push(Change::PutSession(key.clone(), stored));

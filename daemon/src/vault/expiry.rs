@@ -3,7 +3,7 @@
 //! A session past its expiry is not served even while it is still here (see the reads); removing it
 //! is a matter of tidiness, so it is done in steps.
 
-use keyfob_proto::{ClearReason, EventKind, SessionKey};
+use keyfob_proto::{EventKind, SessionKey};
 
 use super::contents::{ByExpiry, Vault};
 use super::draft::Draft;
@@ -14,13 +14,13 @@ use crate::limits::MAX_ANNOUNCED;
 pub const WARNING_SECONDS: u64 = 60;
 
 impl Vault {
-    /// When [`Draft::pass_time`] has something to do next.
+    /// When [`Draft::pass_time`] has something to do next, where the clock is believed from `steady_at` on.
     #[must_use]
-    pub fn next_due(&self) -> Option<Timestamp> {
-        let expires = self.by_expiry.first().map(|(expiry, _)| *expiry);
+    pub fn next_due(&self, steady_at: Timestamp) -> Option<Timestamp> {
+        let expires = self.by_expiry.first().map(|(expiry, _)| Timestamp::from_secs(*expiry).max(steady_at));
         let warned =
             self.expiring_after(self.warned_until).next().map(|(expiry, _)| expiry.saturating_sub(WARNING_SECONDS));
-        expires.into_iter().chain(warned).min().map(Timestamp::from_secs)
+        expires.into_iter().chain(warned.map(Timestamp::from_secs)).min()
     }
 
     /// Sessions that expire up to this second have had their warning.
@@ -42,23 +42,26 @@ impl Vault {
         self.by_expiry.first().is_some_and(|(expiry, _)| *expiry <= now.secs())
     }
 
-    /// Whether there is a session that has not expired.
-    pub(super) fn has_sessions(&self, now: Timestamp) -> bool {
-        self.by_expiry.last().is_some_and(|(expiry, _)| *expiry > now.secs())
+    /// How many sessions have not expired.
+    #[must_use]
+    pub fn live_count(&self, now: Timestamp) -> usize {
+        let expired = self.by_expiry.range::<ByExpiry, _>(..(now.secs() + 1, None)).count();
+        self.sessions.size() - expired
     }
 }
 
 impl Draft<'_> {
     /// Clears sessions that have expired, at most [`MAX_ANNOUNCED`] of them, and announces those
-    /// that will within [`WARNING_SECONDS`]. A sweep is as many removals as it clears sessions.
-    pub fn pass_time(&mut self) {
+    /// that will within [`WARNING_SECONDS`]. A sweep is as many removals as it clears sessions. While the clock is not
+    /// believed none is cleared: it might be put back, and what is destroyed does not come back.
+    pub fn pass_time(&mut self, is_steady: bool) {
         self.set_by(None);
         let now = self.now().secs();
-        for _ in 0..MAX_ANNOUNCED {
+        for _ in 0..if is_steady { MAX_ANNOUNCED } else { 0 } {
             match self.vault().by_expiry.first().cloned() {
-                Some((expiry, Some(key))) if expiry <= now => self.remove_session(&key, ClearReason::Expired),
+                Some((expiry, Some(key))) if expiry <= now => self.expire(key),
                 _ => break,
-            };
+            }
         }
         self.warn(now + WARNING_SECONDS);
     }

@@ -4,13 +4,14 @@
 
 use keyfob_proto::{
     ActiveSessionSet, AllSessionsCleared, ApiKeyPairCreated, ApiKeyPairDeleted, ClearAllSessions, ClearReason,
-    ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, Fault, PublicKey, SessionCleared, SessionStored,
-    SetActiveSession, UnusedKeyPairsCleared,
+    ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, Fault, LockAfterSet, PublicKey, SessionCleared,
+    SessionStored, SetActiveSession, SetLockAfter, UnusedKeyPairsCleared,
 };
 
 use super::draft::Draft;
+use super::expired::{no_active_session, no_such_session};
 use super::key_pair::NewKeyPair;
-use super::read::{no_key_pair, no_session, none_active};
+use super::read::no_key_pair;
 use super::token::Login;
 use crate::clock::Timestamp;
 
@@ -41,6 +42,18 @@ pub enum Kind {
     Removes,
     /// Removes all sessions.
     ClearsAll,
+    /// Puts a setting.
+    Configures,
+}
+
+impl Mutation for SetLockAfter {
+    type Reply = LockAfterSet;
+    const KIND: Kind = Kind::Configures;
+
+    fn apply(&self, draft: &mut Draft<'_>) -> Result<LockAfterSet, Fault> {
+        draft.set_lock_after(self.lock_after_seconds);
+        Ok(LockAfterSet { lock_after_seconds: self.lock_after_seconds })
+    }
 }
 
 impl Mutation for ClearSession {
@@ -49,10 +62,11 @@ impl Mutation for ClearSession {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<SessionCleared, Fault> {
         let (vault, now) = (draft.vault(), draft.now());
+        // One that has expired and is not destroyed yet is cleared like any other.
         let session_key = match &self.session_key {
-            Some(key) if vault.session(key, now).is_none() => return Err(no_session(key)),
+            Some(key) if !vault.sessions.contains_key(key) => return Err(no_such_session(key)),
             Some(key) => key.clone(),
-            None => vault.active(now).cloned().ok_or_else(none_active)?,
+            None => vault.active(now).cloned().ok_or_else(no_active_session)?,
         };
         let (deleted_public_key, was_active) = draft.remove_session(&session_key, ClearReason::Cleared);
         Ok(SessionCleared { session_key, deleted_public_key, was_active })
@@ -65,7 +79,7 @@ impl Mutation for ClearAllSessions {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<AllSessionsCleared, Fault> {
         let vault = draft.vault();
-        if !vault.has_sessions(draft.now()) {
+        if vault.sessions.is_empty() {
             return Err(Fault::new(Code::NoSessionFound, "there is no session to clear"));
         }
         let (cleared_sessions, deleted_key_pairs) = (vault.sessions.size() as u64, vault.in_use.size() as u64);
@@ -85,7 +99,8 @@ impl Mutation for Login {
         let session = self.session_at(draft.now())?;
         let replaced = draft.put_session(&session_key, &session)?;
         draft.set_active(Some(session_key.clone()));
-        Ok(SessionStored { session_key, session, replaced })
+        let has_key_pair = draft.vault().in_use.contains_key(&session.public_key);
+        Ok(SessionStored { session_key, session, replaced, has_key_pair })
     }
 }
 
@@ -96,7 +111,7 @@ impl Mutation for SetActiveSession {
     fn apply(&self, draft: &mut Draft<'_>) -> Result<ActiveSessionSet, Fault> {
         let Self { session_key } = self;
         if draft.vault().session(session_key, draft.now()).is_none() {
-            return Err(no_session(session_key));
+            return Err(draft.vault().no_session(session_key, draft.now()));
         }
         draft.set_active(Some(session_key.clone()));
         Ok(ActiveSessionSet { session_key: session_key.clone() })
@@ -109,6 +124,7 @@ impl Mutation for NewKeyPair {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<ApiKeyPairCreated, Fault> {
         let public_key = *self.public_key();
+        draft.expire_all_of(&public_key);
         if draft.vault().key_pair(&public_key, draft.now()).is_none() {
             draft.put_key_pair(self)?;
         }
@@ -122,6 +138,11 @@ impl Mutation for DeleteApiKeyPair {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<ApiKeyPairDeleted, Fault> {
         let Self { public_key } = *self;
+        if draft.vault().in_use.contains_key(&public_key) && draft.vault().key_pair(&public_key, draft.now()).is_none()
+        {
+            draft.expire_all_of(&public_key);
+            return Ok(ApiKeyPairDeleted { public_key });
+        }
         if draft.vault().key_pair(&public_key, draft.now()).is_none() {
             return Err(no_key_pair(&public_key));
         }

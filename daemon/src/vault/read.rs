@@ -65,7 +65,7 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// `VAULT_LOCKED`; `INTERNAL_ERROR` when the record is not what was stored.
+    /// `SESSION_EXPIRED`; `VAULT_LOCKED`; `INTERNAL_ERROR` when the record is not what was stored.
     pub fn get_session(
         &self,
         call: &GetSession,
@@ -73,11 +73,14 @@ impl Vault {
         keys: Option<&VaultKeys>,
     ) -> Result<SessionFound, Fault> {
         let key = call.session_key.as_ref().or(self.active.as_ref());
-        match key.and_then(|key| Some((key, self.session(key, now)?))) {
-            Some((key, session)) => {
-                Ok(SessionFound { session_key: Some(key.clone()), session: Some(open(key, session, keys)?) })
-            }
-            None => Ok(SessionFound { session_key: None, session: None }),
+        if let Some((key, session)) = key.and_then(|key| Some((key, self.session(key, now)?))) {
+            let session = open(key, session, keys)?;
+            return Ok(SessionFound { session_key: Some(key.clone()), session: Some(session) });
+        }
+        let fault = call.session_key.as_ref().map_or_else(|| self.none_active(now), |key| self.no_session(key, now));
+        match fault.data.code {
+            Code::SessionExpired => Err(fault),
+            _ => Ok(SessionFound { session_key: None, session: None }),
         }
     }
 
@@ -163,7 +166,7 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`; `NO_SESSION_FOUND` for [`Signer::Active`] when no session is.
+    /// `NOT_FOUND`; `NO_SESSION_FOUND` for [`Signer::Active`] when no session is; `SESSION_EXPIRED`.
     pub fn signer(&self, signer: Signer<'_>, now: Timestamp) -> Result<(&KeyPair, Scope), Fault> {
         let session_key = match signer {
             Signer::KeyPair(key) => {
@@ -172,9 +175,9 @@ impl Vault {
                 return Ok((pair, scope));
             }
             Signer::Session(key) => key,
-            Signer::Active => self.active(now).ok_or_else(none_active)?,
+            Signer::Active => self.active(now).ok_or_else(|| self.none_active(now))?,
         };
-        let session = self.session(session_key, now).ok_or_else(|| no_session(session_key))?;
+        let session = self.session(session_key, now).ok_or_else(|| self.no_session(session_key, now))?;
         let public_key = session.public_key();
         let pair = self.in_use.get(public_key).ok_or_else(|| no_key_pair(public_key).on_session(session_key))?;
         Ok((pair, Scope::InUse))
@@ -239,16 +242,7 @@ fn key_pair_bytes(entry: &ApiKeyPairEntry) -> usize {
     FRAME + entry.session_keys.iter().map(|key| 3 + 6 * key.as_str().len()).sum::<usize>()
 }
 
-pub(super) fn no_session(key: &SessionKey) -> Fault {
-    let message = format!("no session {:?}; `keyfob list` shows those there are", key.as_str());
-    Fault::new(Code::NotFound, message).on_session(key)
-}
-
 pub(super) fn no_key_pair(key: &PublicKey) -> Fault {
     let message = format!("the vault has no key pair {key} to use; `keyfob key list` shows those there are");
     Fault::new(Code::NotFound, message).on_key_pair(*key)
-}
-
-pub(super) fn none_active() -> Fault {
-    Fault::new(Code::NoSessionFound, "no session is active: name one, or make one active with `keyfob use KEY`")
 }

@@ -1,5 +1,6 @@
 //! [`Stored`]: what a store holds, and the vault that it is.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::thread;
 
@@ -7,6 +8,7 @@ use keyfob_proto::SessionKey;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use super::contents::Vault;
+use super::expired::ExpiredName;
 use super::key_pair::KeyPair;
 use super::session::StoredSession;
 
@@ -21,6 +23,10 @@ pub struct Stored {
     pub in_use: Vec<Arc<KeyPair>>,
     /// The key pairs that were stored as unused.
     pub unused: Vec<Arc<KeyPair>>,
+    /// The sessions that have expired and are remembered.
+    pub expired: Vec<(SessionKey, ExpiredName)>,
+    /// After how long without use the vault locks itself, in seconds.
+    pub lock_after: Option<NonZeroU64>,
 }
 
 /// What was stored contradicts itself.
@@ -45,7 +51,7 @@ impl Vault {
     ///
     /// Never: building an index panics nowhere.
     pub fn restore(stored: Stored) -> Result<Self, Inconsistent> {
-        let Stored { sessions, active, in_use, unused } = stored;
+        let Stored { sessions, active, in_use, unused, expired, lock_after } = stored;
         // Each index of a large vault takes a while to build, and none needs the others.
         let mut vault = thread::scope(|scope| {
             let by_expiry = scope.spawn(|| {
@@ -79,6 +85,11 @@ impl Vault {
             return Err(Inconsistent::DanglingPointer);
         }
         vault.active = active;
+        vault.lock_after = lock_after;
+        for (key, name) in expired.into_iter().filter(|(key, _)| !vault.sessions.contains_key(key)).collect::<Vec<_>>()
+        {
+            vault.expired.insert(key, name);
+        }
         let in_use_unnamed = vault.in_use.keys().any(|key| !vault.is_named(key));
         let unused_named = vault.unused.keys().any(|key| vault.is_named(key));
         if in_use_unnamed || unused_named { Err(Inconsistent::KeyPairUse) } else { Ok(vault) }

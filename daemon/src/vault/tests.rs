@@ -6,7 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use keyfob_proto::{
     By, ClearAllSessions, ClearReason, ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, EventKind, Fault,
     GetAllSessions, GetSession, Limit, ListApiKeyPairs, ListSessions, PublicKey, Secret, SessionKey, SetActiveSession,
-    StoreSession,
+    SetLockAfter, StoreSession,
 };
 
 use std::collections::VecDeque;
@@ -52,7 +52,7 @@ impl Bench {
         self.now += seconds;
         let mut stock = VecDeque::new();
         let mut draft = Draft::new(self.vault.clone(), self.now(), None, &mut stock);
-        draft.pass_time();
+        draft.pass_time(true);
         let drafted = draft.finish();
         self.adopt(drafted);
     }
@@ -127,7 +127,7 @@ fn login(name: &str, public_key: &PublicKey, expiry: u64) -> Login {
     let claims = format!(
         r#"{{"exp":{expiry},"public_key":"{public_key}","session_type":"T","user_id":"u","organization_id":"o"}}"#
     );
-    let session_token = Secret::new(format!("h.{}.s", BASE64URL_NOPAD.encode(claims.as_bytes())));
+    let session_token = Secret::new(format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(claims.as_bytes())));
     Login::read(StoreSession { session_token, session_key: Some(key(name)) }).unwrap()
 }
 
@@ -316,28 +316,65 @@ fn an_expired_session_is_not_served_even_before_it_is_swept() {
     bench.now += 100;
     assert_eq!(bench.names(), ["b"]);
     assert_eq!(bench.active(), None);
-    assert_eq!(
-        bench
-            .vault
-            .get_session(&GetSession { session_key: Some(key("a")) }, bench.now(), bench.keys.as_ref())
-            .unwrap()
-            .session,
-        None
-    );
-    for signer in [Signer::KeyPair(&a), Signer::Session(&key("a"))] {
-        assert_eq!(code(bench.vault.signer(signer, bench.now()).map(drop)), Code::NotFound);
-    }
+    let call = GetSession { session_key: Some(key("a")) };
+    assert_eq!(code(bench.vault.get_session(&call, bench.now(), bench.keys.as_ref())), Code::SessionExpired);
+    let code_of = |signer| code(bench.vault.signer(signer, bench.now()).map(drop));
+    assert_eq!(code_of(Signer::KeyPair(&a)), Code::NotFound);
+    let (a, never) = (key("a"), key("never"));
+    assert_eq!(code_of(Signer::Session(&a)), Code::SessionExpired);
+    assert_eq!(code_of(Signer::Session(&never)), Code::NotFound);
+    assert_eq!(code_of(Signer::Active), Code::SessionExpired, "c was active");
     assert!(bench.vault.signer(Signer::KeyPair(&shared), bench.now()).is_ok(), "b lives and names it");
+    assert_eq!(code(bench.apply(SetActiveSession { session_key: key("a") })), Code::SessionExpired);
+    assert!(bench.clear(Some("a")).is_ok(), "clearing always works");
     assert_eq!(code(bench.clear(Some("a"))), Code::NotFound);
-    assert_eq!(code(bench.apply(SetActiveSession { session_key: key("a") })), Code::NotFound);
 }
 
 #[test]
-fn clearing_all_when_everything_has_expired_finds_no_session() {
+fn clearing_all_takes_what_has_expired_and_is_not_destroyed_yet() {
     let mut bench = Bench::new();
     bench.log_in("a", 100);
     bench.now += 100;
+    assert_eq!(bench.apply(ClearAllSessions {}).unwrap().cleared_sessions, 1);
+    assert!(bench.vault.is_empty());
     assert_eq!(code(bench.apply(ClearAllSessions {})), Code::NoSessionFound);
+}
+
+#[test]
+fn the_last_thousand_that_expired_are_remembered_and_the_active_one_until_another_is() {
+    let mut bench = Bench::new();
+    let pair = bench.log_in("first", 10);
+    for n in 0..crate::limits::MAX_EXPIRED_NAMES {
+        bench.store(&format!("{n}"), &pair, 20).unwrap();
+    }
+    bench.store("active", &pair, 30).unwrap();
+    bench.now += 30;
+    for _ in 0..3 {
+        bench.pass_time(0);
+    }
+    let missing = |bench: &Bench, name: &str| bench.vault.no_session(&key(name), bench.now()).data.code;
+    assert_eq!(missing(&bench, "first"), Code::NotFound, "pushed out");
+    assert_eq!(missing(&bench, "999"), Code::SessionExpired);
+    let none = bench.vault.none_active(bench.now());
+    assert_eq!((none.data.code, none.data.session_key), (Code::SessionExpired, Some(key("active"))));
+    bench.log_in("next", 100);
+    bench.apply(ClearSession { session_key: None }).unwrap();
+    assert_eq!(bench.vault.none_active(bench.now()).data.code, Code::NoSessionFound);
+    bench.log_in("again", 100);
+    bench.apply(ClearAllSessions {}).unwrap();
+    assert_eq!(missing(&bench, "999"), Code::NotFound, "a clear-all forgets them");
+}
+
+#[test]
+fn a_setting_is_kept_when_all_is_cleared() {
+    let mut bench = Bench::new();
+    let seconds = std::num::NonZeroU64::new(900);
+    bench.apply(SetLockAfter { lock_after_seconds: seconds }).unwrap();
+    bench.log_in("a", 100);
+    bench.apply(ClearAllSessions {}).unwrap();
+    assert_eq!(bench.vault.lock_after(), Some(Duration::from_secs(900)));
+    bench.apply(SetLockAfter { lock_after_seconds: None }).unwrap();
+    assert_eq!(bench.vault.lock_after(), None);
 }
 
 #[test]
@@ -348,10 +385,14 @@ fn expiry_clears_like_a_clear() {
     bench.apply(SetActiveSession { session_key: key("a") }).unwrap();
     bench.pass_time(0);
     bench.events.clear();
-    assert_eq!(bench.vault.next_due(), Some(Timestamp::from_secs(START + 40)));
+    assert_eq!(bench.vault.next_due(Timestamp::default()), Some(Timestamp::from_secs(START + 40)));
     bench.pass_time(40);
     assert_eq!(bench.events, [EventKind::SessionExpiring { session_key: key("a"), expiry: START + 100 }]);
-    assert_eq!(bench.vault.next_due(), Some(Timestamp::from_secs(START + 100)), "the warning comes once");
+    assert_eq!(
+        bench.vault.next_due(Timestamp::default()),
+        Some(Timestamp::from_secs(START + 100)),
+        "the warning comes once"
+    );
     bench.events.clear();
     bench.pass_time(60);
     assert_eq!(
@@ -397,7 +438,7 @@ fn many_expire_in_steps() {
     bench.vault.in_use.insert_mut(shared, pair);
     bench.pass_time(100);
     assert_eq!(bench.vault.session_count(), 1);
-    assert!(bench.vault.next_due().unwrap() <= bench.now(), "there is more to do");
+    assert!(bench.vault.next_due(Timestamp::default()).unwrap() <= bench.now(), "there is more to do");
     bench.pass_time(0);
     assert_eq!((bench.vault.session_count(), bench.holds(&shared)), (0, false));
 }
@@ -413,6 +454,8 @@ fn a_key_pair_whose_sessions_have_expired_is_gone_even_before_they_are_swept() {
     let page = bench.vault.list_api_key_pairs(&ListApiKeyPairs::default(), bench.now());
     assert_eq!(page.key_pairs.len(), 1);
     assert_eq!((&page.key_pairs[0].session_keys, page.key_pairs[0].session_count), (&vec![key("c")], 1));
+    bench.apply(DeleteApiKeyPair { public_key: expired }).unwrap();
+    assert!(!bench.vault.in_use.contains_key(&expired) && !bench.vault.sessions.contains_key(&key("a")), "destroyed");
     assert_eq!(code(bench.apply(DeleteApiKeyPair { public_key: expired })), Code::NotFound);
 }
 
@@ -449,7 +492,7 @@ fn an_event_says_who_asked_and_expiry_says_nobody() {
     let Drafted { vault, announcements, .. } = draft.finish();
     assert!(announcements.iter().all(|announcement| announcement.by == by));
     let mut draft = Draft::new(vault, Timestamp::from_secs(START + 10), None, &mut stock);
-    draft.pass_time();
+    draft.pass_time(true);
     let announcements = draft.finish().announcements;
     assert!(announcements.len() == 2 && announcements.iter().all(|announcement| announcement.by.is_none()));
 }
@@ -509,8 +552,8 @@ fn a_page_of_the_largest_sessions_fits_a_line() {
         START + 100,
         r"\u0001".repeat(700),
     );
-    let token = format!("h.{}.", BASE64URL_NOPAD.encode(claims.as_bytes()));
-    let token = format!("{token}{}", "\"".repeat(MAX_TOKEN_BYTES - token.len()));
+    let token = format!("e30.{}.", BASE64URL_NOPAD.encode(claims.as_bytes()));
+    let token = format!("{token}{}", "s".repeat((MAX_TOKEN_BYTES - token.len()) / 4 * 4));
     let call = StoreSession { session_token: Secret::new(token), session_key: None };
     let session = Login::read(call).unwrap().session_at(bench.now()).unwrap();
     for n in 0..1000 {

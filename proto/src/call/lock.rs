@@ -1,5 +1,7 @@
 //! Calls on the vault's keys: whether they are in memory, and where the wrapping key comes from.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Secret;
@@ -88,6 +90,26 @@ pub enum KeySource {
     Unknown,
 }
 
+/// Says after how long without use the vault locks itself. The vault keeps it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SetLockAfter {
+    /// The time in seconds, at least 1; absent: never.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "std::num::NonZeroU64"))]
+    pub lock_after_seconds: Option<NonZeroU64>,
+}
+
+/// What the vault keeps of a [`SetLockAfter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LockAfterSet {
+    /// The time in seconds, or null: never.
+    pub lock_after_seconds: Option<NonZeroU64>,
+}
+
 /// The state of the vault's lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -100,6 +122,9 @@ pub struct LockStatus {
     /// After how many seconds without use the vault locks itself; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_after_seconds: Option<u64>,
+    /// Whether that was said to the daemon when it was started, in place of what is set in the vault.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lock_after_overridden: bool,
     /// How far a [`Rekey`] that is under way has come; absent: there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rekeying: Option<Rekeying>,

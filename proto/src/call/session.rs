@@ -72,6 +72,8 @@ pub struct SessionStored {
     pub session: Session,
     /// Whether it took the place of another of that name.
     pub replaced: bool,
+    /// Whether the vault has the key pair that the session names. Without it nothing can be signed for the session.
+    pub has_key_pair: bool,
 }
 
 /// Reads a session; by default the active one.

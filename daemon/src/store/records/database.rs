@@ -8,14 +8,16 @@
 //! of its memory reclamation ends; [`Database::commit`] therefore holds one (`sled::pin`) until the
 //! `fdatasync`, and sled's own flusher, which moves records about at any time, is turned off.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use super::entry::{COUNTS, Entry, UNUSED, VAULT, generation_prefix, key, value};
+use super::entry::{COUNTS, Entry, LOCK_AFTER, UNUSED, VAULT, generation_prefix, key, value};
 use super::watch::Watch;
-use crate::limits::STUCK_AFTER;
+use crate::file_lock::rest;
+use crate::limits::{SLED_PATIENCE, STUCK_AFTER};
 use crate::store::error::{StoreError, io_error};
 use crate::vault::{Name, Record};
 
@@ -93,9 +95,6 @@ impl Database {
     pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
         remove_unfinished_snapshots(path)?;
         let file = open_file(path)?;
-        // sled's threads may keep its lock for a moment after the last handle is dropped. No other daemon
-        // is here, so that moment is all there is to wait for.
-        file.lock().and_then(|()| file.unlock()).map_err(io_error("lock", path))?;
         // What a killed daemon left in the system's cache is not to be lost while sled builds on it.
         file.sync_data().map_err(io_error("sync", path))?;
         let database = Self::new(open_sled(path)?, file, path)?;
@@ -193,6 +192,9 @@ impl Database {
             let (key, value) = entry.map_err(unreadable)?;
             Entry::unused(&key, &value).and_then(&mut *take).map_err(damaged)?;
         }
+        if let Some(value) = self.get(LOCK_AFTER)? {
+            Entry::lock_after(&value).and_then(&mut *take).map_err(damaged)?;
+        }
         let prefix = generation_prefix(generation);
         for entry in self.sled.scan_prefix(&prefix) {
             let (key, value) = entry.map_err(unreadable)?;
@@ -200,6 +202,21 @@ impl Database {
         }
         // Reading makes sled tidy up, and so write.
         self.sync()
+    }
+}
+
+/// Waits until nobody has the database in `path` open: sled's threads may keep its lock for a moment after the last
+/// handle is dropped. Another daemon keeps it for good.
+pub(in crate::store) fn wait_until_closed(path: &Path) -> Result<(), StoreError> {
+    let file = open_file(path)?;
+    let end = Instant::now() + SLED_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return file.unlock().map_err(io_error("unlock", path)),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => rest(),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(io_error("lock", path)(error)),
+        }
     }
 }
 

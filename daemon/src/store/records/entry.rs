@@ -5,18 +5,23 @@
 //! | `c` | the number of the last commit, and of the last write to `keys` that was durable then, 8 bytes big-endian each |
 //! | `v` | the record of the vault |
 //! | `u` + public key | an unused key pair |
+//! | `l` | after how long without use the vault locks itself, in seconds, 8 bytes big-endian |
+//! | `g` + generation + `x` + session key | a session that has expired: when, in seconds since the epoch, 8 bytes big-endian; and 1 if it was the active one, else 0 |
 //! | `g` + generation + `a` | the active session's name |
 //! | `g` + generation + `s` + session key | a session |
 //! | `g` + generation + `k` + public key | a key pair in use |
 
+use std::num::NonZeroU64;
+
 use keyfob_proto::{PublicKey, SessionKey};
 
 use super::record::{KeyPairRecord, SessionRecord};
-use crate::vault::{Name, Record};
+use crate::vault::{ExpiredName, Name, Record};
 
 pub(super) const COUNTS: &[u8] = b"c";
 pub(super) const VAULT: &[u8] = b"v";
 pub(super) const UNUSED: &[u8] = b"u";
+pub(super) const LOCK_AFTER: &[u8] = b"l";
 
 /// One record as it was read.
 pub(in crate::store) enum Entry<'a> {
@@ -28,12 +33,22 @@ pub(in crate::store) enum Entry<'a> {
     Unused(PublicKey, KeyPairRecord<'a>),
     /// The active session's name.
     Active(SessionKey),
+    /// A session that has expired.
+    Expired(SessionKey, ExpiredName),
+    /// After how long without use the vault locks itself, in seconds.
+    LockAfter(NonZeroU64),
 }
 
 impl<'a> Entry<'a> {
     /// The unused key pair under a key of the database.
     pub(super) fn unused(key: &[u8], value: &'a [u8]) -> Result<Self, &'static str> {
         Ok(Self::Unused(public_key(&key[UNUSED.len()..])?, KeyPairRecord::decode(value)?))
+    }
+
+    /// What is under [`LOCK_AFTER`].
+    pub(super) fn lock_after(value: &[u8]) -> Result<Self, &'static str> {
+        let seconds = value.try_into().ok().and_then(|bytes| NonZeroU64::new(u64::from_be_bytes(bytes)));
+        seconds.map(Self::LockAfter).ok_or("the time after which the vault locks itself")
     }
 
     /// The record under a key of the database, without the prefix of its generation.
@@ -45,6 +60,7 @@ impl<'a> Entry<'a> {
                 let (record, public_key) = SessionRecord::decode(value)?;
                 Ok(Self::Session(session_key(name)?, public_key, record))
             }
+            b'x' => Ok(Self::Expired(session_key(name)?, expired(value).ok_or("an expired session")?)),
             b'k' => Ok(Self::InUse(public_key(name)?, KeyPairRecord::decode(value)?)),
             _ => Err("a key of a kind that format 1 does not have"),
         }
@@ -56,6 +72,8 @@ pub(super) fn key(generation: u64, name: &Name) -> Vec<u8> {
     match name {
         Name::Session(key) => [&*generation_prefix(generation), b"s", key.as_str().as_bytes()].concat(),
         Name::InUse(key) => [&*generation_prefix(generation), b"k", key.as_bytes()].concat(),
+        Name::Expired(key) => [&*generation_prefix(generation), b"x", key.as_str().as_bytes()].concat(),
+        Name::LockAfter => LOCK_AFTER.to_vec(),
         Name::Active => [&*generation_prefix(generation), b"a"].concat(),
         Name::Unused(key) => [UNUSED, key.as_bytes().as_slice()].concat(),
     }
@@ -67,12 +85,20 @@ pub(super) fn value(record: Record<'_>) -> Vec<u8> {
         Record::Session(session) => SessionRecord::of(session).encode(),
         Record::KeyPair(pair) => KeyPairRecord::of(pair).encode(),
         Record::Active(key) => key.as_str().into(),
+        Record::Expired(name) => [&name.expiry.to_be_bytes()[..], &[u8::from(name.was_active)]].concat(),
+        Record::LockAfter(seconds) => seconds.get().to_be_bytes().to_vec(),
     }
 }
 
 /// What the keys of a generation begin with.
 pub(super) fn generation_prefix(generation: u64) -> Vec<u8> {
     [b"g".as_slice(), &generation.to_be_bytes()].concat()
+}
+
+fn expired(value: &[u8]) -> Option<ExpiredName> {
+    let (was_active, expiry) = value.split_last()?;
+    let expiry = u64::from_be_bytes(expiry.try_into().ok()?);
+    Some(ExpiredName { expiry, was_active: *was_active == 1 })
 }
 
 fn session_key(bytes: &[u8]) -> Result<SessionKey, &'static str> {

@@ -1,0 +1,329 @@
+//! One vault, however it is reached: other environments, users, sockets that went away, what is inherited.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use keyfob_tests::{DaemonProcess, programs};
+use serde_json::Value;
+
+use crate::{directory, skipped};
+
+const NOBODY: u32 = 65_534;
+
+/// `keyfob` with no environment but these variables.
+fn keyfob(env: &[(&str, &Path)], args: &[&str]) -> Output {
+    let mut command = Command::new(programs().join("keyfob"));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).envs(env.iter().copied()).args(args);
+    command.output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8([&*output.stdout, &*output.stderr].concat()).unwrap()
+}
+
+/// The process that answers, which must be there.
+fn pid(env: &[(&str, &Path)]) -> u64 {
+    let output = keyfob(env, &["status", "--json"]);
+    assert!(output.status.success(), "{}", text(&output));
+    serde_json::from_slice::<Value>(&output.stdout).unwrap()["pid"].as_u64().unwrap()
+}
+
+/// A home and a runtime directory, and the daemon in them, which is stopped at the end.
+struct Home {
+    dir: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let dir = directory();
+        for name in ["home", "run", "tmp"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The environment of a login.
+    fn login<'a>(&self, home: &'a Path, run: &'a Path) -> [(&'static str, &'a Path); 2] {
+        assert!(self.dir.path().exists());
+        [("HOME", home), ("XDG_RUNTIME_DIR", run)]
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let (home, temp) = (self.path("home"), self.path("tmp"));
+        keyfob(&[("HOME", &home), ("TMPDIR", &temp)], &["stop"]);
+    }
+}
+
+#[test]
+fn a_data_directory_that_is_named_is_the_one_that_is_used_or_nothing_is_done() {
+    let at = Home::new();
+    let (home, run, other) = (at.path("home"), at.path("run"), at.path("other"));
+    let login = at.login(&home, &run);
+    assert!(keyfob(&login, &["key", "new"]).status.success());
+    let socket = run.join("keyfob/keyfob.sock");
+    let named = ["--data-dir", other.to_str().unwrap()];
+
+    let both = keyfob(&login, &[&named[..], &["--socket", socket.to_str().unwrap(), "key", "prune", "--yes"]].concat());
+    assert_eq!(both.status.code(), Some(69));
+    let said = text(&both);
+    assert!(said.contains(socket.to_str().unwrap()) && said.contains(other.to_str().unwrap()), "{said}");
+
+    let pruned = keyfob(&login, &[&named[..], &["key", "prune", "--min-age", "0", "--yes"]].concat());
+    assert!(text(&pruned).contains("deleted 0"), "{}", text(&pruned));
+    assert!(other.join("keyfob.sock").exists(), "a daemon of its own");
+    assert!(keyfob(&login, &[&named[..], &["stop"]].concat()).status.success());
+    let list = keyfob(&login, &["key", "list", "--json"]);
+    let pairs: Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!(pairs["keyPairs"].as_array().unwrap().len(), 1, "the other vault is as it was");
+}
+
+#[test]
+fn a_vault_is_reached_from_every_environment() {
+    let at = Home::new();
+    let (home, run, temp) = (at.path("home"), at.path("run"), at.path("tmp"));
+    let login = at.login(&home, &run);
+    let first = pid(&login);
+    // As cron, and as `su` do.
+    let cron = [("HOME", &*home), ("TMPDIR", &*temp)];
+    assert_eq!(pid(&cron), first);
+    let nowhere = at.path("not there");
+    assert_eq!(pid(&[("HOME", &home), ("XDG_RUNTIME_DIR", &nowhere), ("TMPDIR", &temp)]), first);
+    let data_home = home.join(".local/share");
+    assert_eq!(pid(&[("XDG_DATA_HOME", &data_home), ("TMPDIR", &temp)]), first, "without a home");
+    let data = data_home.join("keyfob");
+    assert_eq!(pid(&[("KEYFOB_DATA_DIR", &data), ("TMPDIR", &temp)]), first);
+
+    // And the other way round; a daemon that is killed leaves a word that misleads nobody.
+    assert!(keyfob(&cron, &["stop"]).status.success());
+    assert!(!data.join("listening").exists());
+    let second = pid(&cron);
+    assert_eq!(pid(&login), second);
+    assert!(Command::new("kill").args(["-9", &second.to_string()]).status().unwrap().success());
+    assert_ne!(pid(&login), second);
+}
+
+#[test]
+fn a_socket_that_was_removed_is_made_anew_and_nobody_is_shut_out() {
+    let at = Home::new();
+    let (home, run) = (at.path("home"), at.path("run"));
+    let login = at.login(&home, &run);
+    let first = pid(&login);
+    let socket = run.join("keyfob/keyfob.sock");
+    // The file, the directory, and the runtime directory itself, as the end of a login takes it away.
+    fs::remove_file(&socket).unwrap();
+    let stop = keyfob(&login, &["--no-start", "list"]);
+    if stop.status.code() == Some(69) {
+        assert!(text(&stop).contains(&format!("pid {first}")), "{}", text(&stop));
+    }
+    assert_eq!(pid(&login), first);
+    fs::remove_dir_all(run.join("keyfob")).unwrap();
+    assert_eq!(pid(&login), first);
+    fs::remove_dir_all(&run).unwrap();
+    fs::create_dir(&run).unwrap();
+    assert_eq!(pid(&login), first);
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(run.join("keyfob")).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_daemon_whose_socket_was_taken_over_ends() {
+    let dir = directory();
+    let mut daemon = DaemonProcess::start(dir.path());
+    let socket = dir.path().join("keyfob.sock");
+    fs::remove_file(&socket).unwrap();
+    let _other = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    assert!(daemon.child.wait().unwrap().success());
+    assert!(socket.exists(), "it is not the daemon's to remove");
+}
+
+#[test]
+fn a_daemon_keeps_nothing_that_whoever_started_it_had_open() {
+    let at = Home::new();
+    let (home, run) = (at.path("home"), at.path("run"));
+    let login = at.login(&home, &run);
+    let shell = |script: &str| {
+        let mut command = Command::new("bash");
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).envs(login).arg("-c").arg(script);
+        command.env("KEYFOB", programs().join("keyfob")).env("LOCK", at.path("job.lock"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{script}: {}", text(&output));
+        assert!(keyfob(&login, &["stop"]).status.success());
+        text(&output)
+    };
+    // Each would wait for the end of the daemon.
+    shell(r#"x=$(bash -c 'exec 3>&1 1>&2; "$KEYFOB" list')"#);
+    shell(r#"x=$("$KEYFOB" key list 2>&1); test -n "$x""#);
+    shell(r#"{ "$KEYFOB" list >/dev/null 2>&1; } 3>&1 | cat"#);
+    shell(r#"exec 9>"$LOCK"; flock -n 9; "$KEYFOB" list; exec 9>&-; flock -n "$LOCK" true"#);
+    shell(
+        r#"exec 250>"$LOCK"; flock -n 250; "${KEYFOB}d" --background >/dev/null; exec 250>&-; flock -n "$LOCK" true"#,
+    );
+    let said = shell(r#"said=$("${KEYFOB}d" --background) && echo "$said""#);
+    assert!(said.starts_with(r#"{"listening":{"pid":"#) && said.contains(r#""socket":""#), "{said}");
+}
+
+#[test]
+fn a_daemon_works_whatever_it_inherits_or_says_why_not() {
+    let at = Home::new();
+    let (home, run, gone) = (at.path("home"), at.path("run"), at.path("gone"));
+    fs::create_dir(&gone).unwrap();
+    let login = at.login(&home, &run);
+    let shell = |script: &str| {
+        let mut command = Command::new("bash");
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).envs(login).arg("-c").arg(script);
+        command.env("KEYFOB", programs().join("keyfob")).env("GONE", &gone).output().unwrap()
+    };
+    let ok = |script: &str| {
+        let output = shell(script);
+        assert!(output.status.success(), "{script}: {}", text(&output));
+        assert!(keyfob(&login, &["stop"]).status.success(), "{script}");
+    };
+    ok(r#"cd "$GONE" && rmdir "$GONE" && "$KEYFOB" key new"#);
+    ok(r#"umask 777; "$KEYFOB" key new"#);
+    ok(r#"trap '' INT QUIT HUP PIPE CHLD; "$KEYFOB" key new"#);
+    ok(r#"ulimit -S -n 20; "$KEYFOB" key new"#);
+    ok(r#"ulimit -S -f 1; "$KEYFOB" key new"#);
+    ok(r#""$KEYFOB" key new <&- 2>&-"#);
+    let few = shell(r#"ulimit -n 40; "$KEYFOB" list"#);
+    assert!(few.status.code() == Some(69) && text(&few).contains("ulimit -n"), "{}", text(&few));
+}
+
+#[test]
+fn a_setting_that_makes_no_sense_is_named_in_the_one_line_too() {
+    let at = Home::new();
+    let (home, run) = (at.path("home"), at.path("run"));
+    let with = |name: &'static str, value: &str| {
+        let mut env = at.login(&home, &run).to_vec();
+        let value = std::path::PathBuf::from(value);
+        env.push((name, &value));
+        keyfob(&env, &["status"])
+    };
+    for (name, value) in [("KEYFOB_LOCK_AFTER", "soon"), ("KEYFOB_LOCK_AFTER", "-5m"), ("KEYFOB_LOG", "loud")] {
+        let output = with(name, value);
+        assert_eq!(output.status.code(), Some(69), "{name}");
+        assert!(text(&output).contains(name) && !text(&output).contains(value), "{}", text(&output));
+    }
+    for (name, value, shown) in [
+        ("KEYFOB_LOCK_AFTER", "", "unlocked"),
+        ("KEYFOB_LOCK_AFTER", "15m", "locks itself after 15 min"),
+        ("KEYFOB_LOCK_AFTER", "never", "unlocked"),
+        ("KEYFOB_LOG", "", "unlocked"),
+    ] {
+        let output = with(name, value);
+        assert!(output.status.success() && text(&output).contains(shown), "{name}={value}: {}", text(&output));
+        assert!(with(name, value).status.success());
+        assert!(keyfob(&at.login(&home, &run), &["stop"]).status.success());
+    }
+    // A flag that is none, too.
+    let output = Command::new(programs().join("keyfobd")).args(["--background", "--nonsense"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with(r#"{"failed":{"message":"#));
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named_for_what_it_is() {
+    let dir = directory();
+    let missing = dir.path().join("not/there/s");
+    let output = keyfob(&[("HOME", dir.path())], &["--socket", missing.to_str().unwrap(), "list"]);
+    assert_eq!(output.status.code(), Some(69));
+    assert!(text(&output).contains("for the socket is not there: make it"), "{}", text(&output));
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let output = keyfob(&[("HOME", dir.path()), ("KEYFOB_DATA_DIR", &file)], &["list"]);
+    assert!(
+        text(&output).contains("the data directory") && text(&output).contains("KEYFOB_DATA_DIR"),
+        "{}",
+        text(&output)
+    );
+    let below = file.join("data");
+    let output = keyfob(&[("HOME", dir.path()), ("KEYFOB_DATA_DIR", &below)], &["list"]);
+    assert!(text(&output).contains("KEYFOB_DATA_DIR"), "{}", text(&output));
+}
+
+#[test]
+fn nothing_is_made_in_a_home_of_somebody_else() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return skipped("only root is somebody else for a while");
+    }
+    let at = Home::new();
+    let (home, run) = (at.path("home"), at.path("run"));
+    for dir in [&home, &run] {
+        chown(dir, Some(1000), Some(1000)).unwrap();
+    }
+    // What `sudo -E` does.
+    let output = keyfob(&at.login(&home, &run), &["list"]);
+    assert_eq!(output.status.code(), Some(69));
+    assert!(text(&output).contains("belongs to user 1000, and you are user 0 (root)"), "{}", text(&output));
+    for dir in [&home, &run] {
+        assert_eq!(fs::read_dir(dir).unwrap().count(), 0, "nothing was made");
+    }
+}
+
+#[test]
+fn a_server_of_another_user_gets_nothing_unless_it_is_trusted() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return skipped("only root is somebody else for a while");
+    }
+    let dir = directory();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let program = dir.path().join("keyfobd");
+    assert!(Command::new("cp").arg(programs().join("keyfobd")).arg(&program).status().unwrap().success());
+    let mut command = Command::new(program);
+    command.args(["--detached", "--socket"]).arg(dir.path().join("keyfob.sock"));
+    command.arg("--data-dir").arg(dir.path().join("data")).uid(NOBODY).gid(NOBODY);
+    let _daemon = DaemonProcess::spawn(command, dir.path()).unwrap();
+    let socket = dir.path().join("keyfob.sock");
+    let list = |more: &[&str]| {
+        keyfob(&[("HOME", dir.path())], &[&["--socket", socket.to_str().unwrap(), "list"], more].concat())
+    };
+    let output = list(&[]);
+    assert_eq!(output.status.code(), Some(69));
+    assert!(text(&output).contains("user 65534, and you are user 0, so nothing was sent"), "{}", text(&output));
+    assert!(list(&["--server-uid", "65534"]).status.success());
+    assert_eq!(list(&["--server-uid", "1000"]).status.code(), Some(69));
+    assert_eq!(list(&["--server-uid", "somebody"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_daemon_whose_lock_was_removed_keeps_its_vault() {
+    let dir = directory();
+    let first = DaemonProcess::start(dir.path());
+    fs::remove_file(dir.path().join("data/lock")).unwrap();
+    let mut command = Command::new(programs().join("keyfobd"));
+    command
+        .arg("--detached")
+        .arg("--socket")
+        .arg(dir.path().join("other"))
+        .arg("--data-dir")
+        .arg(dir.path().join("data"));
+    let (line, status) = DaemonProcess::spawn(command, dir.path()).err().unwrap();
+    assert_eq!(status.code(), Some(75));
+    assert!(line.contains("another keyfobd has the database") && line.contains("was that removed?"), "{line}");
+    first.connect().call("createApiKeyPair", serde_json::json!({}));
+}
+
+#[test]
+fn where_locks_do_nothing_no_daemon_starts() {
+    let Ok(strace) = Command::new("strace").arg("-V").output() else {
+        return skipped("there is no strace to take the locks away");
+    };
+    assert!(strace.status.success());
+    let dir = directory();
+    let daemon = DaemonProcess::command(dir.path());
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", "inject=flock:retval=0"]);
+    command.arg(daemon.get_program()).args(daemon.get_args());
+    let (line, status) = DaemonProcess::spawn(command, dir.path()).err().unwrap();
+    assert!(line.contains("locks of files do nothing there"), "{line}");
+    assert_eq!(status.code(), Some(1));
+    assert!(!dir.path().join("data/store").exists(), "nothing was touched");
+}
