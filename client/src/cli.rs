@@ -6,39 +6,53 @@
 //! `--reveal`, and read from standard input, a file or the environment, a passphrase from the terminal or a file
 //! descriptor; never from an argument.
 
+#![allow(clippy::doc_markdown, reason = "the comments on commands and options are help texts")]
 #![allow(clippy::unused_self, reason = "every command has the same shape, also one without options")]
 
 mod active;
+mod arguments;
 mod clear;
+mod complete;
 mod completions;
+mod doctor;
+mod escape;
 mod failure;
 mod input;
 mod key;
 mod list;
+mod live;
 mod lock;
+mod log;
 mod man;
 mod output;
+mod private_key;
 mod show;
 mod sign;
 mod status;
 mod stop;
 mod store;
+mod table;
+mod time;
+mod token;
 mod tour;
 mod unlock;
 mod use_session;
 mod vault;
 mod watch;
 
+use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use keyfob_proto::Place;
+use clap_complete::CompleteEnv;
+use keyfob_proto::{Code, Place, SessionKey};
+use terminal_size::{Width, terminal_size};
 
 use self::failure::Failure;
 use self::output::Output;
-use crate::{Access, blocking};
+use crate::{Access, Error, blocking};
 
 /// Where a command reads and writes.
 pub struct Io<'a> {
@@ -52,6 +66,8 @@ pub struct Io<'a> {
     pub can_ask: bool,
     /// Whether standard output takes colours.
     pub has_colours: bool,
+    /// How wide the terminal is that standard output is, in cells; none: it is no terminal.
+    pub width: Option<usize>,
 }
 
 impl Io<'_> {
@@ -63,8 +79,8 @@ impl Io<'_> {
             stdout: Box::new(io::stdout().lock()),
             stderr: Box::new(io::stderr()),
             can_ask: io::stdin().is_terminal() && io::stderr().is_terminal(),
-            has_colours: io::stdout().is_terminal()
-                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            has_colours: io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            width: io::stdout().is_terminal().then(|| terminal_size().map_or(80, |(Width(width), _)| width.into())),
         }
     }
 }
@@ -122,14 +138,16 @@ Keys and signatures:
   stamp          Make the X-Stamp header for a request body on stdin
   sign           Sign bytes on stdin
 
-The vault's lock:
+The vault:
   lock           Take the vault's keys out of memory
   unlock         Put them back
-  vault rekey    Give the vault a new key: a passphrase, a key file, the keyring or a credential
+  vault          Change its key (rekey) and its settings (set)
 
 Daemon:
   status         Show the state of the daemon
   watch          Print the vault's events as they come
+  doctor         Look at everything, and say what to do
+  log            Show the daemon's log
   stop           Stop the daemon
 
 More:
@@ -144,28 +162,35 @@ Options:
 Exit codes: 0 done, 1 fault (its code is printed), 2 wrong usage, 69 no daemon.
 ";
 
-/// Options of every command.
+/// Options of every command, in the order in which they matter.
 #[derive(Clone, Debug, Args)]
 struct Options {
-    /// Print JSON: one object, or one a line where there are many
-    #[arg(long, global = true)]
+    /// Print JSON: one object, or one a line where they come as time passes
+    #[arg(long, global = true, display_order = 100)]
     json: bool,
 
     /// Do not start the daemon when none answers
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 101)]
     no_start: bool,
 
-    /// The daemon's socket [default: keyfob/keyfob.sock in the runtime directory]
-    #[arg(long, global = true, value_name = "PATH", env = "KEYFOB_SOCKET", hide_env_values = true)]
-    socket: Option<OsString>,
-
     /// The vault's data directory [default: keyfob in the platform's data directory]
-    #[arg(long, global = true, value_name = "DIR", env = "KEYFOB_DATA_DIR", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "DIR", display_order = 102)]
     data_dir: Option<OsString>,
 
+    /// The daemon's socket [default: keyfob/keyfob.sock in the runtime directory]
+    #[arg(long, global = true, value_name = "PATH", display_order = 103)]
+    socket: Option<OsString>,
+
     /// Trust this user, by number, to serve the vault, besides yourself and root
-    #[arg(long, global = true, value_name = "UID", env = "KEYFOB_SERVER_UID", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "UID", display_order = 104)]
     server_uid: Option<String>,
+}
+
+impl Options {
+    /// What was given, or else what the environment says; one that is empty is absent.
+    fn or_env(given: Option<&OsString>, variable: &str) -> Option<OsString> {
+        given.cloned().or_else(|| env::var_os(variable)).filter(|value| !value.is_empty())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -186,6 +211,8 @@ enum Command {
     Vault(vault::Vault),
     Status(status::Status),
     Watch(watch::Watch),
+    Doctor(doctor::Doctor),
+    Log(log::Log),
     Stop(stop::Stop),
     Tour(tour::Tour),
     Completions(completions::Completions),
@@ -194,9 +221,18 @@ enum Command {
 
 /// Runs the command that `args` call, the first of them being the program's name.
 pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>, io: &mut Io<'_>) -> Exit {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let here = env::current_dir().ok();
+    // A shell asks what there is to complete.
+    let completion = CompleteEnv::with_factory(Cli::command).var(completions::VARIABLE);
+    if completion.try_complete(args.clone(), here.as_deref()).unwrap_or(false) {
+        return Exit::Done;
+    }
+    let is_bare = args.len() < 2;
+    let parsed = Cli::try_parse_from(if is_bare { vec![OsString::from("keyfob"), "--help".into()] } else { args });
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(message) => return explain(&message, io),
+        Err(message) => return explain(&message, is_bare, io),
     };
     let json = cli.options.json;
     let mut session = Session { options: cli.options, output: Output { json, io } };
@@ -206,12 +242,16 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>, io: &mut
     }
 }
 
-/// Prints what clap has to say: help and versions are data, wrong usage is not.
-fn explain(message: &clap::Error, io: &mut Io<'_>) -> Exit {
-    let (out, exit) = if message.use_stderr() { (&mut io.stderr, Exit::Usage) } else { (&mut io.stdout, Exit::Done) };
+/// Prints what clap has to say: help and versions are data, wrong usage is not. A command alone gets the overview.
+fn explain(message: &clap::Error, is_bare: bool, io: &mut Io<'_>) -> Exit {
     // A reader that left early has seen what it wanted.
+    if message.use_stderr() {
+        let _ = write!(io.stderr, "{}", arguments::told(message));
+        return Exit::Usage;
+    }
+    let out = if is_bare { &mut io.stderr } else { &mut io.stdout };
     let _ = write!(out, "{}", message.render());
-    exit
+    if is_bare { Exit::Usage } else { Exit::Done }
 }
 
 /// One run of the command: its options, its output, its way to the vault.
@@ -237,9 +277,11 @@ impl Session<'_, '_> {
             Command::Vault(command) => command.run(self),
             Command::Status(command) => command.run(self),
             Command::Watch(command) => command.run(self),
+            Command::Doctor(command) => command.run(self),
+            Command::Log(command) => command.run(self),
             Command::Stop(command) => command.run(self),
             Command::Tour(command) => command.run(self),
-            Command::Completions(command) => command.run(self, &mut Cli::command()),
+            Command::Completions(command) => command.run(self),
             Command::Man(command) => command.run(self, Cli::command()),
         }
     }
@@ -258,10 +300,52 @@ impl Session<'_, '_> {
     /// The vault that is meant.
     fn access(&self) -> Result<Access, Failure> {
         let Options { socket, data_dir, server_uid, .. } = &self.options;
-        let server_uid = server_uid.as_deref().filter(|uid| !uid.is_empty()).map(str::parse).transpose();
+        let server_uid =
+            server_uid.clone().or_else(|| env::var("KEYFOB_SERVER_UID").ok()).filter(|uid| !uid.is_empty());
         let told = |_| Failure::Input("--server-uid or KEYFOB_SERVER_UID is not the number of a user".to_owned());
-        let place = Place::new(socket.clone(), data_dir.clone());
-        Ok(Access { server_uid: server_uid.map_err(told)?, ..Access::new(place) })
+        let server_uid = server_uid.map(|uid| uid.parse()).transpose().map_err(told)?;
+        let socket = Options::or_env(socket.as_ref(), "KEYFOB_SOCKET");
+        let data_dir = Options::or_env(data_dir.as_ref(), "KEYFOB_DATA_DIR");
+        Ok(Access { server_uid, ..Access::new(Place::new(socket, data_dir)) })
+    }
+
+    /// The session that is meant: the one that was given, else the one that `KEYFOB_SESSION` names; none: the active one.
+    fn named_session(&self, given: Option<SessionKey>) -> Result<Option<SessionKey>, Failure> {
+        match env::var("KEYFOB_SESSION") {
+            Ok(name) if given.is_none() && !name.is_empty() => {
+                let told = |error| Failure::Input(format!("KEYFOB_SESSION: {error}"));
+                arguments::session_name(&name).map(Some).map_err(told)
+            }
+            _ => Ok(given),
+        }
+    }
+
+    /// The name of the session that is meant, if it is there.
+    fn find(&self, client: &mut blocking::Client, key: Option<&SessionKey>) -> Result<Option<SessionKey>, Failure> {
+        list::read(client).map(|listed| listed.find(key))
+    }
+
+    /// Makes a call; where the vault is locked and a person can be asked, it is unlocked first.
+    fn unlocked<T>(
+        &mut self,
+        client: &mut blocking::Client,
+        mut call: impl FnMut(&mut blocking::Client) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
+        match call(client) {
+            Err(Error::Fault(fault)) if fault.data.code == Code::VaultLocked && self.output.io.can_ask => {
+                self.output.note("the vault is locked")?;
+                unlock::Unlock::default().unlock(client, self)?;
+                Ok(call(client)?)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Asks a person for a secret, which is not shown.
+    fn ask_secret(&mut self, prompt: &str) -> Result<String, Failure> {
+        self.output.io.stderr.flush()?;
+        rpassword::prompt_password(prompt)
+            .map_err(|error| Failure::Input(format!("there is no terminal to ask on: {error}")))
     }
 
     /// Asks a person before something is destroyed; where nobody can be asked, the call is consent.
@@ -273,5 +357,14 @@ impl Session<'_, '_> {
         write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush())?;
         let answer = input::line(stdin)?;
         if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Failure::Declined) }
+    }
+
+    /// As [`Session::confirm`], for what destroys much: where nobody can be asked, `--yes` is.
+    fn confirm_in_any_case(&mut self, yes: bool, question: &str) -> Result<(), Failure> {
+        if !yes && !self.output.io.can_ask {
+            let message = format!("{question} There is no terminal to ask on: repeat it with --yes");
+            return Err(Failure::Input(message));
+        }
+        self.confirm(yes, question)
     }
 }

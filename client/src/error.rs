@@ -66,6 +66,9 @@ pub enum Error {
     /// The connection ended before the answer came. Whether the call took effect is not known.
     #[error("the daemon closed the connection before it answered; whether the call took effect is not known")]
     Disconnected(#[source] Option<io::Error>),
+    /// The daemon has stopped, and with it a stream of events.
+    #[error("the daemon has stopped, so there are no more events")]
+    Ended,
     /// The daemon answered something that is not the protocol.
     #[error("the daemon does not speak this client's protocol: {0}")]
     Protocol(&'static str),
@@ -109,6 +112,7 @@ impl Error {
             | Self::Untrusted { .. }
             | Self::OtherVault { .. }
             | Self::NotStarted { .. }
+            | Self::Ended
             | Self::Place(_) => true,
             Self::Fault(_) | Self::TooLong | Self::Disconnected(_) | Self::Protocol(_) => false,
         }

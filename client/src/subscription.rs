@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use keyfob_proto::{Event, Incoming};
@@ -10,31 +10,37 @@ use keyfob_proto::{Event, Incoming};
 use crate::Error;
 use crate::link::Link;
 
-/// The vault's events, in the order of the commits. Ends when the daemon stops.
+/// The vault's events, in the order of the commits. When the daemon stops, the last item is [`Error::Ended`].
 ///
 /// Where the daemon says [`EventKind::Resync`](keyfob_proto::EventKind::Resync), some were missed:
 /// read what you need again.
 pub struct Subscription {
     link: Link,
+    is_over: bool,
 }
 
 impl Subscription {
     pub(crate) fn new(link: Link) -> Self {
-        Self { link }
+        Self { link, is_over: false }
     }
 
-    /// The next event; `None` when the daemon stops. Dropping the future loses nothing.
+    /// The next event; [`Error::Ended`] when the daemon stops, and `None` after that. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|context| self.poll_event(context)).await
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
-        self.link.poll_find(context, |line| match Incoming::parse(line) {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let found = ready!(self.link.poll_find(context, |line| match Incoming::parse(line) {
             Some(Incoming::Event(event)) => Some(Ok(event)),
             Some(Incoming::Fault { fault, .. }) => Some(Err(fault.into())),
             Some(Incoming::Reply { .. }) => None,
             None => Some(Err(Error::Protocol("a line is not an event"))),
-        })
+        }));
+        self.is_over = !matches!(found, Some(Ok(_)));
+        Poll::Ready(Some(found.unwrap_or(Err(Error::Ended))))
     }
 }
 

@@ -80,6 +80,10 @@ pub struct Flags {
     #[arg(long)]
     pub background: bool,
 
+    /// Print the manual page of keyfobd.
+    #[arg(long, hide = true)]
+    pub man: bool,
+
     /// What the process does that `--background` starts.
     #[arg(long, hide = true)]
     pub detached: bool,

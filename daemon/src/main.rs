@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use keyfob_proto::Startup;
 use keyfobd::background::{self, announce};
 use keyfobd::config::Flags;
@@ -28,6 +28,10 @@ fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(message) => return explain(&message),
     };
+    if flags.man {
+        let page = clap_mangen::Man::new(Flags::command());
+        return if page.render(&mut io::stdout()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     if flags.background {
         if process::was_passed_a_socket() {
             let message = "a socket was passed on: leave --background out".to_owned();

@@ -72,8 +72,8 @@ fn clear_all_says_how_many_and_twice_is_an_error() {
     let vault = Vault::new();
     vault.log_in("a");
     vault.log_in("b");
-    assert_eq!(vault.done("", &["clear", "--all"]), "cleared 2 sessions and 2 key pairs\n");
-    let ran = keyfob(&vault.socket, "", &["clear", "--all", "--json"]);
+    assert_eq!(vault.done("", &["clear", "--all", "--yes"]), "cleared 2 sessions and 2 key pairs\n");
+    let ran = keyfob(&vault.socket, "", &["clear", "--all", "--json", "--yes"]);
     assert_eq!((ran.exit, &*ran.out), (Exit::Failed, ""));
     let error: Value = serde_json::from_str(&ran.err).unwrap();
     assert_eq!(error["error"]["data"]["code"], "NO_SESSION_FOUND");
@@ -93,11 +93,27 @@ fn a_person_is_asked_before_something_is_destroyed() {
     let vault = Vault::new();
     vault.log_in("a");
     let unused = vault.done("", &["key", "new"]).trim().to_owned();
-    for args in [&["clear"][..], &["clear", "a"], &["clear", "--all"], &["key", "rm", &unused], &["key", "prune"]] {
+    for (args, question) in [
+        (&["clear"][..], "Clear session a and its key pair?"),
+        (&["clear", "a"], "Clear session a and its key pair?"),
+        (&["clear", "--all"], "Clear 1 session and 1 key pair?"),
+        (&["key", "rm", &unused], "Delete the key pair 0"),
+        (&["key", "prune", "--min-age", "0"], "Delete 1 unused key pair?"),
+    ] {
         let ran = keyfob_asking(&vault.socket, "n\n", args, true);
         assert_eq!(ran.exit, Exit::Failed, "{args:?}");
-        assert!(ran.err.contains("[y/N]") && ran.err.contains("nothing was done"), "{}", ran.err);
+        assert!(ran.err.contains(question) && ran.err.contains("[y/N]"), "{}", ran.err);
+        assert!(ran.err.contains("nothing was done"), "{}", ran.err);
     }
+    // What is not there is not asked about.
+    let ran = keyfob_asking(&vault.socket, "", &["clear", "nope"], true);
+    assert!(ran.err.contains("(NOT_FOUND)") && !ran.err.contains("[y/N]"), "{}", ran.err);
+    // What destroys much is not taken for meant where nobody can be asked.
+    for args in [&["clear", "--all"][..], &["key", "prune", "--min-age", "0"]] {
+        let ran = keyfob(&vault.socket, "", args);
+        assert!(ran.exit == Exit::Usage && ran.err.contains("--yes"), "{args:?}: {}", ran.err);
+    }
+    assert_eq!(vault.json("", &["list"])["sessions"].as_array().unwrap().len(), 1);
     assert_eq!(keyfob_asking(&vault.socket, "", &["clear"], true).exit, Exit::Failed, "no answer is no");
     assert_eq!(keyfob_asking(&vault.socket, "y\n", &["clear", "a"], true).exit, Exit::Done);
     let ran = keyfob_asking(&vault.socket, "", &["key", "rm", &unused, "--yes"], true);
@@ -147,7 +163,7 @@ fn secrets_come_from_stdin_a_file_or_the_environment() {
     assert!(missing.exit == Exit::Failed && missing.err.contains("/nonexistent/token"), "{}", missing.err);
     assert_eq!(keyfob(&vault.socket, " \n", &["store"]).exit, Exit::Usage, "empty");
     let terminal = keyfob_asking(&vault.socket, "", &["store"], true);
-    assert!(terminal.exit == Exit::Usage && terminal.err.contains("--file PATH"), "{}", terminal.err);
+    assert!(terminal.exit == Exit::Usage && terminal.err.contains("no terminal to ask on"), "{}", terminal.err);
     let argument = keyfob(&vault.socket, "", &["key", "import", &private_key]);
     assert_eq!(argument.exit, Exit::Usage, "never an argument");
     let other = "02c192ea4fc7caf746dbbbead5923a40143617cd431084fc06244ae9a4df0ed928";
@@ -173,12 +189,12 @@ fn key_pairs_are_listed_deleted_and_pruned() {
     let used = vault.log_in("a");
     let unused = vault.done("", &["key", "new"]).trim().to_owned();
     let list = vault.done("", &["key", "list"]);
-    assert!(list.contains(&format!("{used}  a")) && list.contains(&format!("{unused}  (unused)")), "{list}");
+    assert!(list.contains(&format!("{used}  0 s  a")) && list.contains(&format!("{unused}  0 s  (unused)")), "{list}");
     assert_eq!(vault.json("", &["key", "list"])["keyPairs"].as_array().unwrap().len(), 2);
     let ran = keyfob(&vault.socket, "", &["key", "rm", &used]);
     assert!(ran.exit == Exit::Failed && ran.err.contains("(KEY_PAIR_IN_USE)"), "{}", ran.err);
-    assert_eq!(vault.done("", &["key", "prune"]), "deleted 0 unused key pairs\n", "a login may be in flight");
-    assert_eq!(vault.json("", &["key", "prune", "--min-age", "0"])["deletedPublicKeys"], json!([unused]));
+    assert_eq!(vault.done("", &["key", "prune", "--yes"]), "deleted 0 unused key pairs\n", "a login may be in flight");
+    assert_eq!(vault.json("", &["key", "prune", "--min-age", "0", "--yes"])["deletedPublicKeys"], json!([unused]));
     assert_eq!(keyfob(&vault.socket, "", &["key", "rm", "03zz"]).exit, Exit::Usage);
 }
 
@@ -228,6 +244,7 @@ fn status_and_watch_show_what_goes_on() {
             stderr: Box::new(Say(said)),
             can_ask: false,
             has_colours: false,
+            width: None,
         };
         let exit = keyfob::cli::run(["keyfob", "--socket", socket.to_str().unwrap(), "watch", "-n", "2"], &mut io);
         drop(io);
@@ -272,7 +289,9 @@ fn help_names_every_command_and_each_has_an_example() {
     let (subcommands, commands): (Vec<_>, Vec<_>) = pages.partition(|page| page.contains('-'));
     assert!(commands.len() > 15 && !subcommands.is_empty(), "{commands:?} {subcommands:?}");
     for command in &subcommands {
-        let words: Vec<_> = command.splitn(2, '-').chain(["--help"]).collect();
+        // The last word may have hyphens of its own.
+        let depth = if command.starts_with("vault-set-") { 3 } else { 2 };
+        let words: Vec<_> = command.splitn(depth, '-').chain(["--help"]).collect();
         let ran = keyfob(dir.path(), "", &words);
         assert!(ran.exit == Exit::Done && ran.out.contains("Example: "), "{command}: {}", ran.out);
     }
@@ -290,7 +309,7 @@ fn help_names_every_command_and_each_has_an_example() {
 fn completions_and_manual_pages_follow_from_the_flags() {
     let vault = Vault::new();
     for shell in ["bash", "zsh", "fish"] {
-        assert!(vault.done("", &["completions", shell]).contains("prune"), "{shell}");
+        assert!(vault.done("", &["completions", shell]).contains("KEYFOB_COMPLETE"), "{shell}");
     }
     assert!(vault.done("", &["man"]).contains("keyfob"));
     let dir = tempfile::tempdir().unwrap();

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod commands;
+mod misuse;
 mod program;
+mod shown;
 
 use std::path::Path;
 
@@ -24,6 +26,11 @@ fn keyfob(socket: &Path, stdin: &str, args: &[&str]) -> Ran {
 
 /// As [`keyfob`], with or without a person to ask.
 fn keyfob_asking(socket: &Path, stdin: &str, args: &[&str], can_ask: bool) -> Ran {
+    keyfob_on(None, socket, stdin, args, can_ask)
+}
+
+/// As [`keyfob_asking`], with a terminal of some width or none.
+fn keyfob_on(width: Option<usize>, socket: &Path, stdin: &str, args: &[&str], can_ask: bool) -> Ran {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let exit = {
         let mut io = Io {
@@ -32,6 +39,7 @@ fn keyfob_asking(socket: &Path, stdin: &str, args: &[&str], can_ask: bool) -> Ra
             stderr: Box::new(&mut err),
             can_ask,
             has_colours: false,
+            width,
         };
         let socket = socket.to_str().unwrap();
         run(["keyfob", "--socket", socket, "--no-start"].iter().chain(args), &mut io)

@@ -104,6 +104,8 @@ async fn a_subscription_is_a_stream_that_ends_with_the_daemon() {
     assert_eq!(active.kind, EventKind::ActiveSessionChanged { session_key: Some(key("a")) });
     client.shutdown(keyfob::proto::Shutdown {}).await.unwrap();
     client.closed().await;
+    let end = poll_fn(|context| stream.as_mut().poll_next(context)).await;
+    assert!(matches!(end, Some(Err(Error::Ended))), "it says that the daemon has gone: {end:?}");
     assert!(poll_fn(|context| stream.as_mut().poll_next(context)).await.is_none());
     daemon.wait();
 }

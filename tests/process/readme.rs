@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::process::Command;
 
 use data_encoding::BASE64URL_NOPAD;
-use keyfob_tests::DaemonProcess;
+use keyfob_tests::{DaemonProcess, programs};
 
 use crate::directory;
 
@@ -20,8 +20,13 @@ fn example(language: &str) -> &'static str {
 fn stamps(language: &str, interpreter: &str, flag: &str) {
     let dir = directory();
     let _daemon = DaemonProcess::start(dir.path());
+    // Where the README has the programs installed.
+    let path = std::env::join_paths(
+        std::iter::once(programs().to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let path = path.unwrap();
     let mut command = Command::new(interpreter);
-    command.arg(flag).arg(example(language)).env("KEYFOB_SOCKET", dir.path().join("keyfob.sock"));
+    command.arg(flag).arg(example(language)).env("PATH", path).env("KEYFOB_SOCKET", dir.path().join("keyfob.sock"));
     let output = match command.output() {
         // CI has to have it; a person need not.
         Err(error) if error.kind() == ErrorKind::NotFound && std::env::var_os("CI").is_none() => {

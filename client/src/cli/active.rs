@@ -1,6 +1,7 @@
 use clap::Args;
 use keyfob_proto::GetActiveSessionKey;
 
+use super::output::name;
 use super::{Failure, Session};
 
 /// Print the name of the active session; nothing, if there is none
@@ -14,6 +15,7 @@ impl Active {
         let active = session.connect()?.get_active_session_key(GetActiveSessionKey {})?;
         match &active.session_key {
             None => session.output.nothing("no session is active", &active),
+            Some(key) if session.output.io.width.is_some() => session.output.print(&active, name(key)),
             // To the letter: this is for scripts.
             Some(key) => session.output.print(&active, key),
         }

@@ -33,6 +33,12 @@ pub(super) enum Failure {
     /// A person was asked and said no.
     #[error("nothing was done")]
     Declined,
+    /// The disk has failed, as was printed.
+    #[error("the storage has failed")]
+    Unwell,
+    /// Something is wrong, as was printed.
+    #[error("{0} to look at")]
+    Diagnosed(String),
     /// The tour saw something that it should not.
     #[error("the tour went wrong: {0}")]
     Tour(&'static str),
@@ -51,7 +57,13 @@ impl Failure {
             Self::Input(_) => Exit::Usage,
             // A reader that left early (`| head`) has seen what it wanted.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-            Self::Vault(_) | Self::Output(_) | Self::File { .. } | Self::Declined | Self::Tour(_) => Exit::Failed,
+            Self::Vault(_)
+            | Self::Output(_)
+            | Self::File { .. }
+            | Self::Declined
+            | Self::Unwell
+            | Self::Diagnosed(_)
+            | Self::Tour(_) => Exit::Failed,
         }
     }
 

@@ -31,7 +31,8 @@ pub(super) struct SecretSource {
 }
 
 impl SecretSource {
-    /// The secret without the white space around it, such as the line feed that `echo` adds.
+    /// The secret without the white space around it, such as the line feed that `echo` adds. A person is asked for it,
+    /// and does not see it.
     pub(super) fn read(&self, what: &str, session: &mut Session<'_, '_>) -> Result<Zeroizing<String>, Failure> {
         let text = match (&self.file, &self.env) {
             (None, Some(name)) => match std::env::var(name) {
@@ -41,11 +42,10 @@ impl SecretSource {
             (Some(path), _) => utf8(read_file(path, MAX_SECRET_BYTES)?)?,
             (None, None) => {
                 if session.output.io.can_ask {
-                    let message =
-                        format!("pipe {what} in, or name --file PATH or --env NAME: it would show on the screen");
-                    return Err(Failure::Input(message));
+                    Zeroizing::new(session.ask_secret(&format!("Paste {what} (it is not shown): "))?)
+                } else {
+                    utf8(read_all(&mut session.output.io.stdin, MAX_SECRET_BYTES)?)?
                 }
-                utf8(read_all(&mut session.output.io.stdin, MAX_SECRET_BYTES)?)?
             }
         };
         let text = Zeroizing::new(text.trim().to_owned());
@@ -54,7 +54,7 @@ impl SecretSource {
 }
 
 /// Where a passphrase comes from: the terminal unless told otherwise.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct PassphraseSource {
     /// Read the passphrase from this file descriptor (0 is stdin) instead of asking on the terminal
     #[arg(long, value_name = "FD")]
@@ -96,7 +96,7 @@ impl PassphraseSource {
 
     /// A new passphrase; a person is asked twice.
     pub(super) fn read_new(&self, session: &mut Session<'_, '_>) -> Result<Zeroizing<String>, Failure> {
-        let passphrase = self.read("New passphrase: ", session)?;
+        let passphrase = self.read("New passphrase, at least 8 characters: ", session)?;
         if self.is_given() || *self.read("The same again: ", session)? == *passphrase {
             Ok(passphrase)
         } else {
@@ -113,7 +113,7 @@ fn read_passphrase(
     let text = match descriptor {
         Some(0) => utf8(read_all(&mut session.output.io.stdin, MAX_SECRET_BYTES)?)?,
         Some(descriptor) => utf8(read_file(&format!("/dev/fd/{descriptor}").into(), MAX_SECRET_BYTES)?)?,
-        None if session.output.io.can_ask => Zeroizing::new(rpassword::prompt_password(prompt)?),
+        None if session.output.io.can_ask => Zeroizing::new(session.ask_secret(prompt)?),
         None => {
             let message = format!("there is no terminal to ask on: pass the passphrase with {flag} FD");
             return Err(Failure::Input(message));

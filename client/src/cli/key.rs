@@ -1,14 +1,19 @@
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use keyfob_proto::{
     ApiKeyPairEntry, ClearUnusedKeyPairs, CreateApiKeyPair, DeleteApiKeyPair, ExternalKeyPair, ListApiKeyPairs,
-    PublicKey, Secret, UnusedKeyPairsCleared,
+    PublicKey, UnusedKeyPairsCleared,
 };
-use p256::ecdsa::SigningKey;
 use serde_json::json;
 
+use super::arguments::{KeyName, age};
+use super::complete::key_names;
 use super::input::SecretSource;
-use super::output::{HEADING, name};
-use super::{Failure, Session};
+use super::output::{HEADING, count, name};
+use super::table::{Column, lines};
+use super::{Failure, Session, private_key, time};
+use crate::blocking;
 
 /// Create, import, list and delete API key pairs; private keys never leave the vault
 ///
@@ -42,17 +47,19 @@ pub(super) struct New {}
 
 impl New {
     fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let created = session.connect()?.create_api_key_pair(CreateApiKeyPair::default())?;
+        let mut client = session.connect()?;
+        let created =
+            session.unlocked(&mut client, |client| client.create_api_key_pair(CreateApiKeyPair::default()))?;
         session.output.print(&created, created.public_key)
     }
 }
 
 /// Take a key pair in that was created elsewhere
 ///
-/// The private key, 64 hex characters, is read from stdin, a file or the environment, never from an
-/// argument. The public key is derived from it.
+/// The private key is read from stdin, a file or the environment, never from an argument: 64 hex characters, a key file of
+/// Turnkey's command line (HEX:p256), PEM (SEC 1 or PKCS 8) or a JWK. The public key is derived from it.
 ///
-/// Example: keyfob key import --file private-key.hex
+/// Example: keyfob key import --file ~/.config/turnkey/keys/default.private
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// Refuse unless the private key belongs to this public key
@@ -65,25 +72,15 @@ pub(super) struct Import {
 
 impl Import {
     fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let private_key = self.private_key.read("the private key", session)?;
-        let public_key = match self.public_key {
-            Some(key) => key,
-            None => public_key_of(&private_key)?,
-        };
-        let external = ExternalKeyPair { public_key, private_key: Secret::new(private_key.as_str()) };
+        let text = self.private_key.read("the private key", session)?;
+        let private_key = private_key::read(&text).map_err(|what| Failure::Input(what.to_string()))?;
+        let public_key = self.public_key.unwrap_or(private_key.public_key);
+        let external = ExternalKeyPair { public_key, private_key: private_key.hex };
         let call = CreateApiKeyPair { external_key_pair: Some(external) };
-        let created = session.connect()?.create_api_key_pair(call)?;
+        let mut client = session.connect()?;
+        let created = session.unlocked(&mut client, |client| client.create_api_key_pair(call.clone()))?;
         session.output.print(&created, created.public_key)
     }
-}
-
-fn public_key_of(private_key: &str) -> Result<PublicKey, Failure> {
-    let scalar = data_encoding::HEXLOWER_PERMISSIVE.decode(private_key.as_bytes()).map(zeroize::Zeroizing::new);
-    let key = scalar.ok().and_then(|scalar| SigningKey::from_slice(&scalar).ok());
-    let key =
-        key.ok_or_else(|| Failure::Input("the private key is not 64 hex characters of a P-256 key".to_owned()))?;
-    let point = key.verifying_key().to_sec1_point(true);
-    PublicKey::try_from(point.as_bytes()).map_err(|error| Failure::Input(error.to_string()))
 }
 
 /// List the key pairs and the sessions that name them
@@ -94,21 +91,34 @@ pub(super) struct List {}
 
 impl List {
     fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let mut client = session.connect()?;
-        let mut page = client.list_api_key_pairs(ListApiKeyPairs::default())?;
-        let mut pairs = page.key_pairs;
-        while page.next.is_some() {
-            page = client.list_api_key_pairs(ListApiKeyPairs { after: page.next, limit: None })?;
-            pairs.append(&mut page.key_pairs);
-        }
+        let pairs = all(&mut session.connect()?)?;
         let object = json!({ "keyPairs": pairs });
         if pairs.is_empty() {
             return session.output.nothing("no key pairs; `keyfob key new` creates one", &object);
         }
-        let mut lines = vec![session.output.styled(HEADING, format!("{:66}  SESSIONS", "KEY PAIR"))];
-        lines.extend(pairs.iter().map(|pair| format!("{}  {}", pair.public_key, sessions(pair))));
+        let columns = [
+            Column { heading: "KEY PAIR", least: 18 },
+            Column { heading: "AGE", least: 5 },
+            Column { heading: "SESSIONS", least: 20 },
+        ];
+        let row =
+            |pair: &ApiKeyPairEntry| vec![pair.public_key.to_string(), time::age(pair.created_at), sessions(pair)];
+        let rows: Vec<_> = pairs.iter().map(row).collect();
+        let mut lines = lines(&columns, &rows, session.output.io.width);
+        lines[0] = session.output.styled(HEADING, &lines[0]);
         session.output.print(&object, lines.join("\n"))
     }
+}
+
+/// Every key pair.
+fn all(client: &mut blocking::Client) -> Result<Vec<ApiKeyPairEntry>, Failure> {
+    let mut page = client.list_api_key_pairs(ListApiKeyPairs::default())?;
+    let mut pairs = page.key_pairs;
+    while page.next.is_some() {
+        page = client.list_api_key_pairs(ListApiKeyPairs { after: page.next, limit: None })?;
+        pairs.append(&mut page.key_pairs);
+    }
+    Ok(pairs)
 }
 
 fn sessions(pair: &ApiKeyPairEntry) -> String {
@@ -126,8 +136,9 @@ fn sessions(pair: &ApiKeyPairEntry) -> String {
 /// Example: keyfob key rm 03372068ec…
 #[derive(Debug, Args)]
 pub(super) struct Rm {
-    /// The key pair's public key, 66 hex characters
-    public_key: PublicKey,
+    /// The key pair's public key, or the first 8 or more characters of it
+    #[arg(value_parser = KeyName::read, add = key_names())]
+    public_key: KeyName,
 
     /// Do not ask
     #[arg(long, short)]
@@ -136,8 +147,12 @@ pub(super) struct Rm {
 
 impl Rm {
     fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        session.confirm(self.yes, &format!("Delete the key pair {}?", self.public_key))?;
-        let deleted = session.connect()?.delete_api_key_pair(DeleteApiKeyPair { public_key: self.public_key })?;
+        let mut client = session.connect()?;
+        let public_key = self.public_key.find(&mut client)?;
+        if all(&mut client)?.iter().any(|pair| pair.public_key == public_key && pair.session_count == 0) {
+            session.confirm(self.yes, &format!("Delete the key pair {public_key}?"))?;
+        }
+        let deleted = client.delete_api_key_pair(DeleteApiKeyPair { public_key })?;
         session.output.print(&deleted, format!("deleted {}", deleted.public_key))
     }
 }
@@ -147,29 +162,36 @@ impl Rm {
 /// Key pairs younger than 15 minutes stay unless --min-age says otherwise: a login may be in flight
 /// in some app.
 ///
-/// Example: keyfob key prune --min-age 86400
+/// Example: keyfob key prune --min-age 1d
 #[derive(Debug, Args)]
 pub(super) struct Prune {
-    /// Delete those that are this old or older, in seconds [default: 900]
-    #[arg(long, value_name = "SECONDS")]
-    min_age: Option<u64>,
+    /// Delete those that are this old or older, such as 1d
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = age)]
+    min_age: Duration,
 
-    /// Do not ask
+    /// Do not ask; without a terminal to ask on, this is needed
     #[arg(long, short)]
     yes: bool,
 }
 
 impl Prune {
     fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let age = self.min_age.unwrap_or(ClearUnusedKeyPairs::PENDING_SECONDS);
-        session.confirm(self.yes, &format!("Delete every unused key pair that is {age} s old or older?"))?;
+        let age = self.min_age.as_secs();
         let mut client = session.connect()?;
-        let mut all = UnusedKeyPairsCleared { deleted_public_keys: Vec::new(), more: true };
-        while all.more {
-            let mut cleared = client.clear_unused_key_pairs(ClearUnusedKeyPairs { min_age_seconds: Some(age) })?;
-            all.deleted_public_keys.append(&mut cleared.deleted_public_keys);
-            all.more = cleared.more;
+        let is_due =
+            |pair: &ApiKeyPairEntry| pair.session_count == 0 && time::now().saturating_sub(pair.created_at) >= age;
+        let due = all(&mut client)?.iter().filter(|pair| is_due(pair)).count() as u64;
+        if due > 0 {
+            session.confirm_in_any_case(self.yes, &format!("Delete {}?", count(due, "unused key pair")))?;
         }
-        session.output.print(&all, format!("deleted {} unused key pairs", all.deleted_public_keys.len()))
+        let mut deleted = UnusedKeyPairsCleared { deleted_public_keys: Vec::new(), more: true };
+        while deleted.more {
+            let mut cleared = client.clear_unused_key_pairs(ClearUnusedKeyPairs { min_age_seconds: Some(age) })?;
+            deleted.deleted_public_keys.append(&mut cleared.deleted_public_keys);
+            deleted.more = cleared.more;
+        }
+        session
+            .output
+            .print(&deleted, format!("deleted {}", count(deleted.deleted_public_keys.len() as u64, "unused key pair")))
     }
 }

@@ -1,54 +1,114 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use keyfob_proto::{GetAllSessions, ListSessions, SessionKey, SessionName};
 use serde_json::{Value, json};
 
-use super::output::{GOOD, HEADING, expires_in, name};
-use super::{Failure, Session};
+use super::arguments::duration;
+use super::output::{GOOD, HEADING, name};
+use super::table::{Column, lines};
+use super::time::{now, until};
+use super::{Failure, Session, live};
 use crate::blocking;
 
 /// List the sessions, the active one marked with a star
 ///
-/// Example: keyfob list --json
+/// Example: keyfob list --sort expiry
 #[derive(Debug, Args)]
 pub(super) struct List {
+    /// In which order
+    #[arg(long, value_name = "ORDER", default_value = "name")]
+    sort: Sort,
+
+    /// Only those that expire within this time, such as 10m
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    expiring: Option<Duration>,
+
+    /// Stay, and show each change
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
+
     /// Print the sessions whole, with their tokens (with --json)
-    #[arg(long)]
+    #[arg(long, requires = "json")]
     reveal: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    /// By name
+    Name,
+    /// The soonest to expire first
+    Expiry,
+}
+
+/// The sessions, and which is active.
+pub(super) struct Listed {
+    sessions: Vec<SessionName>,
+    active: Option<SessionKey>,
 }
 
 impl List {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let mut client = session.connect()?;
-        let mut page = client.list_sessions(ListSessions::default())?;
-        let mut sessions = page.sessions;
-        while page.next.is_some() {
-            page = client.list_sessions(ListSessions { after: page.next, limit: None })?;
-            sessions.append(&mut page.sessions);
+        if self.watch {
+            return live::run(client, &self, session);
         }
-        let mut revealed = if self.reveal && session.output.json { reveal(&mut client)? } else { HashMap::new() };
-        let entries: Vec<_> = sessions
-            .iter()
-            .map(|entry| {
-                let mut value = json!(entry);
-                if let Some(session) = revealed.remove(&entry.session_key) {
-                    value["session"] = session;
-                }
-                value
-            })
-            .collect();
-        let object = json!({ "sessions": entries, "activeSessionKey": page.active_session_key });
-        if sessions.is_empty() {
+        let listed = self.read(&mut client)?;
+        let mut revealed = if self.reveal { session.unlocked(&mut client, reveal)? } else { HashMap::new() };
+        let entry = |entry: &SessionName| {
+            let mut value = json!(entry);
+            if let Some(session) = revealed.remove(&entry.session_key) {
+                value["session"] = session;
+            }
+            value
+        };
+        let entries: Vec<_> = listed.sessions.iter().map(entry).collect();
+        let object = json!({ "sessions": entries, "activeSessionKey": listed.active });
+        if listed.sessions.is_empty() {
             return session.output.nothing("no sessions; `keyfob store` stores one", &object);
         }
-        let text = table(session, &sessions, page.active_session_key.as_ref());
+        let text = table(session, &listed);
         session.output.print(&object, text)
+    }
+
+    /// The sessions that are asked for, in their order.
+    pub(super) fn read(&self, client: &mut blocking::Client) -> Result<Listed, Failure> {
+        let mut listed = read(client)?;
+        if let Some(expiring) = self.expiring {
+            let end = now().saturating_add(expiring.as_secs());
+            listed.sessions.retain(|session| session.expiry <= end);
+        }
+        if self.sort == Sort::Expiry {
+            listed.sessions.sort_by_key(|session| session.expiry);
+        }
+        Ok(listed)
+    }
+}
+
+/// Every session.
+pub(super) fn read(client: &mut blocking::Client) -> Result<Listed, Failure> {
+    let mut page = client.list_sessions(ListSessions::default())?;
+    let mut sessions = page.sessions;
+    while page.next.is_some() {
+        page = client.list_sessions(ListSessions { after: page.next, limit: None })?;
+        sessions.append(&mut page.sessions);
+    }
+    Ok(Listed { sessions, active: page.active_session_key })
+}
+
+impl Listed {
+    /// The name of the session that is meant, if it is there: this one, or the active one.
+    pub(super) fn find(self, key: Option<&SessionKey>) -> Option<SessionKey> {
+        match key {
+            Some(key) => self.sessions.into_iter().map(|session| session.session_key).find(|name| name == key),
+            None => self.active,
+        }
     }
 }
 
 /// Every session with its token.
-fn reveal(client: &mut blocking::Client) -> Result<HashMap<SessionKey, Value>, Failure> {
+fn reveal(client: &mut blocking::Client) -> Result<HashMap<SessionKey, Value>, crate::Error> {
     let (mut sessions, mut after) = (HashMap::new(), None);
     loop {
         let page = client.get_all_sessions(GetAllSessions { after, limit: None })?;
@@ -60,16 +120,23 @@ fn reveal(client: &mut blocking::Client) -> Result<HashMap<SessionKey, Value>, F
     }
 }
 
-fn table(session: &Session<'_, '_>, sessions: &[SessionName], active: Option<&SessionKey>) -> String {
-    let names: Vec<String> = sessions.iter().map(|entry| name(&entry.session_key)).collect();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max("SESSION".len());
-    let heading = format!("  {:width$}  {:>10}  KEY PAIR", "SESSION", "EXPIRES IN");
-    let mut lines = vec![session.output.styled(HEADING, heading)];
-    for (entry, name) in sessions.iter().zip(&names) {
-        let is_active = Some(&entry.session_key) == active;
-        let mark = if is_active { "*" } else { " " };
-        let line = format!("{mark} {name:width$}  {:>10}  {}", expires_in(entry.expiry), entry.public_key);
-        lines.push(if is_active { session.output.styled(GOOD, line) } else { line });
-    }
-    lines.join("\n")
+/// The sessions as a person reads them.
+pub(super) fn table(session: &Session<'_, '_>, listed: &Listed) -> String {
+    let columns = [
+        Column { heading: "  SESSION", least: 14 },
+        Column { heading: "EXPIRES", least: 9 },
+        Column { heading: "KEY PAIR", least: 15 },
+    ];
+    let is_active = |entry: &SessionName| Some(&entry.session_key) == listed.active.as_ref();
+    let row = |entry: &SessionName| {
+        let mark = if is_active(entry) { "*" } else { " " };
+        vec![format!("{mark} {}", name(&entry.session_key)), until(entry.expiry), entry.public_key.to_string()]
+    };
+    let rows: Vec<_> = listed.sessions.iter().map(row).collect();
+    let styled = lines(&columns, &rows, session.output.io.width).into_iter().enumerate().map(|(at, line)| match at {
+        0 => session.output.styled(HEADING, line),
+        at if is_active(&listed.sessions[at - 1]) => session.output.styled(GOOD, line),
+        _ => line,
+    });
+    styled.collect::<Vec<_>>().join("\n")
 }

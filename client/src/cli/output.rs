@@ -8,6 +8,7 @@ use keyfob_proto::{KeySource, Session, SessionKey};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::escape::{printable, printable_json, printable_lines};
 use super::{Exit, Failure, Io};
 
 pub(super) struct Output<'a, 'io> {
@@ -20,8 +21,7 @@ impl Output<'_, '_> {
     pub(super) fn print(&mut self, object: &impl Serialize, text: impl Display) -> Result<(), Failure> {
         let out = &mut self.io.stdout;
         if self.json {
-            serde_json::to_writer(&mut *out, object).map_err(io::Error::from)?;
-            writeln!(out)?;
+            writeln!(out, "{}", printable_json(&serde_json::to_string(object).map_err(io::Error::from)?))?;
         } else {
             writeln!(out, "{text}")?;
         }
@@ -31,7 +31,7 @@ impl Output<'_, '_> {
     /// Says something that is not data, to people only.
     pub(super) fn note(&mut self, text: impl Display) -> Result<(), Failure> {
         if !self.json {
-            writeln!(self.io.stderr, "{text}")?;
+            writeln!(self.io.stderr, "{}", printable_lines(&text.to_string()))?;
         }
         Ok(())
     }
@@ -50,10 +50,10 @@ impl Output<'_, '_> {
         } else if self.json {
             let data = fault.map(|fault| &fault.data);
             let error = json!({ "error": { "message": failure.to_string(), "data": data } });
-            writeln!(self.io.stderr, "{error}")
+            writeln!(self.io.stderr, "{}", printable_json(&error.to_string()))
         } else {
             let code = fault.map(|fault| format!(" ({})", fault.data.code)).unwrap_or_default();
-            writeln!(self.io.stderr, "keyfob: {failure}{code}")
+            writeln!(self.io.stderr, "keyfob: {}", printable_lines(&format!("{failure}{code}")))
         };
         // There is nobody left to tell that standard error failed.
         drop(said);
@@ -69,12 +69,17 @@ impl Output<'_, '_> {
 pub(super) const HEADING: Style = Style::new().bold();
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 
-/// A session's name as a person can read it. Names are data: one with control characters must not
-/// drive the terminal.
+/// A session's name as a person can read it. Names are data: one that is hard to tell from another, or that would drive
+/// the terminal, is in quotes.
 pub(super) fn name(key: &SessionKey) -> String {
     let text = key.as_str();
-    let is_plain = !text.chars().any(char::is_control) && text.trim() == text;
-    if is_plain { text.to_owned() } else { format!("{text:?}") }
+    let shown = printable(text);
+    if shown == text && text.trim() == text { shown } else { format!("\"{shown}\"") }
+}
+
+/// So many of a thing, such as `1 session` and `2 sessions`.
+pub(super) fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
 /// A session as JSON, without its token unless that is asked for.
@@ -84,23 +89,6 @@ pub(super) fn session_json(session: &Session, reveal: bool) -> Value {
         value.as_object_mut().map(|fields| fields.remove("token"));
     }
     value
-}
-
-/// A span of time in its largest unit that fits, such as `23 h`.
-pub(super) fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// How long a session still lives that expires at this second since the epoch.
-#[expect(clippy::disallowed_methods, reason = "for people to read; the daemon decides what has expired")]
-pub(super) fn expires_in(expiry: u64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    span(expiry.saturating_sub(now.as_secs()))
 }
 
 /// Where a vault's wrapping key comes from.
@@ -124,5 +112,7 @@ mod tests {
         assert_eq!(name(&"café".parse().unwrap()), "café");
         assert_eq!(name(&"\u{1b}[2J".parse().unwrap()), r#""\u{1b}[2J""#);
         assert_eq!(name(&" ".parse().unwrap()), "\" \"");
+        assert_eq!(name(&"a\u{202e}b".parse().unwrap()), r#""a\u{202e}b""#);
+        assert_eq!((count(1, "session"), count(0, "session")), ("1 session".to_owned(), "0 sessions".to_owned()));
     }
 }

@@ -2,7 +2,11 @@ use clap::Args;
 use keyfob_proto::{Code, Fault, GetSession, Session as VaultSession, SessionKey};
 use serde_json::json;
 
-use super::output::{expires_in, name, session_json};
+use super::arguments::session_name;
+use super::complete::session_names;
+use super::escape::printable;
+use super::output::{name, session_json};
+use super::time::{local, until};
 use super::{Failure, Session};
 
 /// Show a session, by default the active one
@@ -10,7 +14,8 @@ use super::{Failure, Session};
 /// Example: keyfob show work --reveal
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// The session [default: the active one]
+    /// The session [default: the one that KEYFOB_SESSION names, else the active one]
+    #[arg(value_parser = session_name, add = session_names())]
     key: Option<SessionKey>,
 
     /// Print the session token too
@@ -20,13 +25,16 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let found = session.connect()?.get_session(GetSession { session_key: self.key.clone() })?;
+        let key = session.named_session(self.key)?;
+        let mut client = session.connect()?;
+        let call = GetSession { session_key: key.clone() };
+        let found = session.unlocked(&mut client, |client| client.get_session(call.clone()))?;
         match (found.session_key, found.session) {
             (Some(key), Some(found)) => {
                 let object = json!({ "sessionKey": key, "session": session_json(&found, self.reveal) });
                 session.output.print(&object, text(&key, &found, self.reveal))
             }
-            _ => Err(none(self.key.as_ref()).into()),
+            _ => Err(none(key.as_ref()).into()),
         }
     }
 }
@@ -48,7 +56,7 @@ fn text(key: &SessionKey, session: &VaultSession, reveal: bool) -> String {
         ("type", session.session_type.clone()),
         ("user", session.user_id.clone()),
         ("organization", session.organization_id.clone()),
-        ("expires", format!("{} (Unix time), in {}", session.expiry, expires_in(session.expiry))),
+        ("expires", format!("{}, {}", local(session.expiry), until(session.expiry))),
         ("key pair", session.public_key.to_string()),
     ];
     lines.extend(session.session_profile_id.clone().map(|profile| ("profile", profile)));
@@ -57,9 +65,4 @@ fn text(key: &SessionKey, session: &VaultSession, reveal: bool) -> String {
     lines.push(("token", token.to_owned()));
     let lines: Vec<String> = lines.iter().map(|(field, value)| format!("{field:13} {}", printable(value))).collect();
     lines.join("\n")
-}
-
-/// What a token claims is data too: it must not drive the terminal.
-fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
 }

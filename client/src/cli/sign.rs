@@ -1,20 +1,37 @@
 use clap::Args;
 use keyfob_proto::{Payload, PublicKey, SessionKey, SignatureFormat};
 
+use super::arguments::{KeyName, session_name};
+use super::complete::{key_names, session_names};
 use super::input::PayloadSource;
 use super::{Failure, Session};
+use crate::blocking;
 
 /// Which key pair signs.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 struct Signer {
-    /// Sign for this session [default: the active one]
-    #[arg(long, value_name = "KEY")]
+    /// Sign for this session [default: the one that KEYFOB_SESSION names, else the active one]
+    #[arg(long, value_name = "KEY", value_parser = session_name, add = session_names())]
     session: Option<SessionKey>,
 
-    /// Sign with this key pair
-    #[arg(long, value_name = "HEX")]
-    key: Option<PublicKey>,
+    /// Sign with this key pair, named by its public key or the first 8 or more characters of it
+    #[arg(long, value_name = "HEX", value_parser = KeyName::read, add = key_names())]
+    key: Option<KeyName>,
+}
+
+impl Signer {
+    /// The session or key pair that is meant; neither: the active session.
+    fn find(
+        self,
+        client: &mut blocking::Client,
+        session: &Session<'_, '_>,
+    ) -> Result<(Option<SessionKey>, Option<PublicKey>), Failure> {
+        match self.key {
+            Some(key) => Ok((None, Some(key.find(client)?))),
+            None => Ok((session.named_session(self.session)?, None)),
+        }
+    }
 }
 
 /// Make the X-Stamp header for a request body
@@ -22,7 +39,7 @@ struct Signer {
 /// The body is read from stdin or a file, to the last byte. The output is a header line that curl
 /// takes as it is.
 ///
-/// Example: curl -H "$(keyfob stamp --file body.json)" --data-binary @body.json URL
+/// Example: header=$(keyfob stamp --file body.json) && curl -H "$header" --data-binary @body.json URL
 #[derive(Debug, Args)]
 pub(super) struct Stamp {
     #[command(flatten)]
@@ -35,8 +52,10 @@ pub(super) struct Stamp {
 impl Stamp {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let payload = Payload::new(self.payload.read(session)?.as_slice());
-        let Signer { session: session_key, key: public_key } = self.signer;
-        let stamped = session.connect()?.stamp(keyfob_proto::Stamp { payload, public_key, session_key })?;
+        let mut client = session.connect()?;
+        let (session_key, public_key) = self.signer.find(&mut client, session)?;
+        let call = keyfob_proto::Stamp { payload, public_key, session_key };
+        let stamped = session.unlocked(&mut client, |client| client.stamp(call.clone()))?;
         session.output.print(&stamped, format!("{}: {}", stamped.stamp_header_name, stamped.stamp_header_value))
     }
 }
@@ -62,9 +81,11 @@ pub(super) struct Sign {
 impl Sign {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let payload = Payload::new(self.payload.read(session)?.as_slice());
-        let Signer { session: session_key, key: public_key } = self.signer;
+        let mut client = session.connect()?;
+        let (session_key, public_key) = self.signer.find(&mut client, session)?;
         let format = self.raw.then_some(SignatureFormat::Raw);
-        let signed = session.connect()?.sign(keyfob_proto::Sign { payload, public_key, session_key, format })?;
+        let call = keyfob_proto::Sign { payload, public_key, session_key, format };
+        let signed = session.unlocked(&mut client, |client| client.sign(call.clone()))?;
         session.output.print(&signed, &signed.signature)
     }
 }

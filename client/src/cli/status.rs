@@ -1,10 +1,12 @@
 use clap::Args;
 use keyfob_proto::{DaemonStatus, Health, StorageStatus};
 
-use super::output::{name, span, wrapping_key};
+use super::escape::printable;
+use super::output::{name, wrapping_key};
+use super::time::span;
 use super::{Failure, Session};
 
-/// Show the state of the daemon
+/// Show the state of the daemon; exit code 1 says that the disk has failed
 ///
 /// Example: keyfob status --json
 #[derive(Debug, Args)]
@@ -13,7 +15,11 @@ pub(super) struct Status {}
 impl Status {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let status = session.connect()?.status(keyfob_proto::Status {})?;
-        session.output.print(&status, text(&status))
+        session.output.print(&status, text(&status))?;
+        match status.health {
+            Health::StorageFailed => Err(Failure::Unwell),
+            Health::Ok | Health::StorageFull | Health::Unknown => Ok(()),
+        }
     }
 }
 
@@ -44,8 +50,8 @@ fn text(status: &DaemonStatus) -> String {
         ("key pairs", format!("{} in use, {} unused", counts.key_pairs_in_use, counts.key_pairs_unused)),
         ("connections", format!("{} of at most {}", counts.connections, status.limits.connections)),
         ("changes", format!("{} since the start, made durable by {} flushes", counts.mutations, counts.flushes)),
-        ("socket", status.paths.socket.display().to_string()),
-        ("data", status.paths.data_dir.display().to_string()),
+        ("socket", printable(&status.paths.socket.display().to_string())),
+        ("data", printable(&status.paths.data_dir.display().to_string())),
     ];
     lines.map(|(field, value)| format!("{field:13} {value}")).join("\n")
 }
@@ -66,7 +72,8 @@ fn lock(status: &DaemonStatus) -> String {
     let source = wrapping_key(status.lock.key_source);
     let state = if status.lock.locked { "locked" } else { "unlocked" };
     let after = status.lock.lock_after_seconds.map(|seconds| format!(", locks itself after {}", span(seconds)));
-    format!("{state}, {source}{}", after.unwrap_or_default())
+    let told = if status.lock.lock_after_overridden { " (as the daemon was told when it was started)" } else { "" };
+    format!("{state}, {source}{}{told}", after.unwrap_or_default())
 }
 
 fn memory(status: &DaemonStatus) -> String {

@@ -14,7 +14,7 @@ use p256::elliptic_curve::Generate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::output::{GOOD, HEADING, name, session_json};
+use super::output::{GOOD, HEADING, count, name, session_json};
 use super::{Failure, Session};
 use crate::{Access, Direction, Error, blocking};
 
@@ -83,7 +83,11 @@ impl Guide<'_, '_, '_> {
         self.list(&mut agent)?;
 
         let cleared = agent.clear_all_sessions(ClearAllSessions {})?;
-        let text = format!("{} session and {} key pair are gone", cleared.cleared_sessions, cleared.deleted_key_pairs);
+        let text = format!(
+            "{} and {} are gone",
+            count(cleared.cleared_sessions, "session"),
+            count(cleared.deleted_key_pairs, "key pair")
+        );
         self.say("agent clears all sessions", &text, &json!(cleared))?;
         self.list(wallet)?;
 
@@ -125,8 +129,8 @@ impl Guide<'_, '_, '_> {
         let page = client.get_all_sessions(GetAllSessions::default())?;
         let names: Vec<String> = page.sessions.iter().map(|entry| name(&entry.session_key)).collect();
         let active = page.active_session_key.as_ref().map_or_else(|| "none".to_owned(), name);
-        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let object = json!({ "sessionKeys": names, "activeSessionKey": page.active_session_key });
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         self.say("What is in the vault", &format!("sessions: {names}\nactive: {active}"), &object)
     }
 

@@ -1,15 +1,16 @@
 use clap::Args;
-use keyfob_proto::{KeySource, Secret};
+use keyfob_proto::{KeySource, Secret, VaultUnlocked};
 
 use super::input::PassphraseSource;
 use super::{Failure, Session};
+use crate::blocking;
 
 /// Unlock the vault
 ///
-/// Asks for the passphrase on the terminal, without showing it, if that is where the vault's key comes from.
+/// Asks for the passphrase on the terminal, without showing it, if that is where the wrapping key comes from.
 ///
 /// Example: keyfob unlock --passphrase-fd 3 3< passphrase.txt
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Unlock {
     #[command(flatten)]
     passphrase: PassphraseSource,
@@ -18,13 +19,22 @@ pub(super) struct Unlock {
 impl Unlock {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let mut client = session.connect()?;
+        let unlocked = self.unlock(&mut client, session)?;
+        session.output.print(&unlocked, if unlocked.was_locked { "unlocked" } else { "it was unlocked already" })
+    }
+
+    /// Unlocks it over this connection.
+    pub(super) fn unlock(
+        self,
+        client: &mut blocking::Client,
+        session: &mut Session<'_, '_>,
+    ) -> Result<VaultUnlocked, Failure> {
         let lock = client.status(keyfob_proto::Status {})?.lock;
         let passphrase = if lock.locked && lock.key_source == KeySource::Passphrase {
             Some(Secret::new(self.passphrase.read("Passphrase: ", session)?.as_str()))
         } else {
             None
         };
-        let unlocked = client.unlock(keyfob_proto::Unlock { passphrase })?;
-        session.output.print(&unlocked, if unlocked.was_locked { "unlocked" } else { "it was unlocked already" })
+        Ok(client.unlock(keyfob_proto::Unlock { passphrase })?)
     }
 }

@@ -1,15 +1,20 @@
 use clap::Args;
 use keyfob_proto::{SessionKey, SetActiveSession};
 
+use super::arguments::session_name;
+use super::complete::session_names;
 use super::output::name;
 use super::{Failure, Session};
 
-/// Make a session the active one
+/// Make a session the active one, for all shells and apps
+///
+/// In one shell alone, set KEYFOB_SESSION.
 ///
 /// Example: keyfob use work
 #[derive(Debug, Args)]
 pub(super) struct Use {
     /// The session
+    #[arg(value_parser = session_name, add = session_names())]
     key: SessionKey,
 }
 

@@ -1,29 +1,89 @@
+use std::num::NonZeroU64;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use keyfob_proto::{KeySource, Rekey, Secret, Status};
+use keyfob_proto::{KeySource, Rekey, Secret, SetLockAfter, Status};
 
+use super::arguments::duration;
 use super::input::{CurrentPassphraseSource, PassphraseSource};
+use super::time::span;
 use super::{Failure, Session};
 use crate::blocking;
 
 /// How often a person is told how far it has come.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
-/// Change the wrapping key, under which the vault's root key is kept
+/// Change the wrapping key, under which the vault's root key is kept, or what the vault says of itself
 ///
-/// Example: keyfob vault rekey passphrase
+/// Example: keyfob vault set lock-after 15m
 #[derive(Debug, Subcommand)]
 pub(super) enum Vault {
     Rekey(RekeyArgs),
+    #[command(subcommand)]
+    Set(Setting),
+}
+
+/// Change a setting that the vault keeps
+///
+/// Example: keyfob vault set lock-after 15m
+#[derive(Debug, Subcommand)]
+pub(super) enum Setting {
+    LockAfter(LockAfter),
+}
+
+/// Lock the vault by itself when its keys were not used for so long
+///
+/// A token that is read, something that is stored and a signature are uses. The time that the machine sleeps counts. A
+/// daemon that was started with --lock-after or KEYFOB_LOCK_AFTER does that instead.
+///
+/// Example: keyfob vault set lock-after 15m
+#[derive(Debug, Args)]
+pub(super) struct LockAfter {
+    /// How long, such as 15m or 2h; or `never`
+    #[arg(value_name = "DURATION", value_parser = After::read)]
+    after: After,
+}
+
+/// So many seconds, or never.
+#[derive(Clone, Copy, Debug)]
+struct After(Option<NonZeroU64>);
+
+impl After {
+    fn read(text: &str) -> Result<Self, String> {
+        if text == "never" {
+            return Ok(Self(None));
+        }
+        duration(text)
+            .map(|duration| Self(NonZeroU64::new(duration.as_secs())))
+            .map_err(|error| format!("{error}, or `never`"))
+    }
+}
+
+impl LockAfter {
+    fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        let mut client = session.connect()?;
+        let set = client.set_lock_after(SetLockAfter { lock_after_seconds: self.after.0 })?;
+        let text = match set.lock_after_seconds {
+            Some(seconds) => format!("the vault locks itself when its keys were not used for {}", span(seconds.get())),
+            None => "the vault does not lock itself".to_owned(),
+        };
+        session.output.print(&set, text)?;
+        if client.status(Status {})?.lock.lock_after_overridden {
+            session
+                .output
+                .note("the daemon that runs now was started with another time, and does that until it stops")?;
+        }
+        Ok(())
+    }
 }
 
 impl Vault {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         match self {
             Self::Rekey(command) => command.run(session),
+            Self::Set(Setting::LockAfter(command)) => command.run(session),
         }
     }
 }

@@ -1,10 +1,19 @@
-use clap::Args;
-use keyfob_proto::{ClearReason, Event, EventKind};
+use std::sync::mpsc;
+use std::time::Duration;
 
-use super::output::{name, span, wrapping_key};
+use clap::Args;
+use keyfob_proto::{ClearReason, Event, EventKind, Subscribed};
+
+use super::output::{name, wrapping_key};
+use super::time::{local, time_of_day, until};
 use super::{Failure, Session};
+use crate::Error;
+use crate::blocking::Subscription;
 
 /// Print the vault's events as they come, until interrupted
+///
+/// When the daemon stops it ends, with exit code 69; with --reconnect it goes on when a daemon is there again, which a
+/// line that says `resync` tells: read again what you need.
 ///
 /// Example: keyfob watch --json
 #[derive(Debug, Args)]
@@ -12,18 +21,58 @@ pub(super) struct Watch {
     /// End after this many events
     #[arg(long, short = 'n', value_name = "N")]
     count: Option<usize>,
+
+    /// Go on when the daemon has stopped and another is there; it is started if need be, unless --no-start is given
+    #[arg(long)]
+    reconnect: bool,
 }
+
+/// How long it is waited before a daemon that is not there is looked for again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 impl Watch {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let (_, subscription) = session.connect()?.subscribe()?;
+        let mut left = self.count.unwrap_or(usize::MAX);
+        let (_, mut events) = session.connect()?.subscribe()?;
         session.output.note("watching; interrupt to end")?;
-        for event in subscription.take(self.count.unwrap_or(usize::MAX)) {
-            let event = event?;
-            session.output.print(&event, text(&event))?;
+        while left > 0 {
+            match events.next().unwrap_or(Err(Error::Ended)) {
+                Ok(event) => {
+                    left -= 1;
+                    session.output.print(&event, line(&event))?;
+                }
+                Err(Error::Ended | Error::Disconnected(_)) if self.reconnect => {
+                    session.output.note("the daemon has stopped; waiting for another")?;
+                    let (subscribed, again) = reconnect(session)?;
+                    events = again;
+                    left -= 1;
+                    // What happened in between is not known.
+                    let resync = Event { sequence: subscribed.sequence, kind: EventKind::Resync, by: None };
+                    session.output.print(&resync, line(&resync))?;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }
+}
+
+/// A subscription as soon as there is a daemon.
+fn reconnect(session: &Session<'_, '_>) -> Result<(Subscribed, Subscription), Failure> {
+    // Nothing is ever sent: this only waits.
+    let (_never, wait) = mpsc::channel::<()>();
+    loop {
+        match session.connect() {
+            Ok(client) => return Ok(client.subscribe()?),
+            Err(Failure::Vault(error)) if error.is_unreachable() => drop(wait.recv_timeout(PAUSE)),
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// An event as a person reads it, with the time.
+fn line(event: &Event) -> String {
+    format!("{} {}", time_of_day(), text(event))
 }
 
 fn text(event: &Event) -> String {
@@ -44,12 +93,12 @@ fn text(event: &Event) -> String {
         EventKind::ActiveSessionChanged { session_key: Some(key) } => format!("active is now {}", name(key)),
         EventKind::ActiveSessionChanged { session_key: None } => "no session is active now".to_owned(),
         EventKind::SessionExpiring { session_key, expiry } => {
-            format!("{} expires within {}, at {expiry} (Unix time)", name(session_key), span(60))
+            format!("{} expires {}, at {}", name(session_key), until(*expiry), local(*expiry))
         }
         EventKind::VaultLocked => "the vault is locked".to_owned(),
         EventKind::VaultRekeyed { key_source } => format!("vault rekeyed; {}", wrapping_key(*key_source)),
         EventKind::VaultUnlocked => "the vault is unlocked".to_owned(),
-        EventKind::Resync => "some events were missed: read the vault again".to_owned(),
+        EventKind::Resync => "resync: some events were missed, so read the vault again".to_owned(),
         EventKind::Unknown => "an event that this release does not know".to_owned(),
     };
     let by = event.by.map(|by| match by.pid {

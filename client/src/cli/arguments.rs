@@ -1,0 +1,128 @@
+//! What is typed: names of sessions and key pairs, durations; and what is said when it is wrong. That never repeats what
+//! was typed: it may be a secret in the wrong place.
+
+use std::time::Duration;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use keyfob_proto::{ListApiKeyPairs, PublicKey, SessionKey};
+
+use super::Failure;
+use crate::blocking;
+
+/// Reads the name of a session.
+pub(super) fn session_name(text: &str) -> Result<SessionKey, String> {
+    if is_secret(text) {
+        return Err("that looks like a secret, not like the name of a session. Secrets go through stdin".to_owned());
+    }
+    text.parse().map_err(|error: keyfob_proto::SessionKeyError| error.to_string())
+}
+
+/// Whether a text looks like a session token or a private key.
+fn is_secret(text: &str) -> bool {
+    let is_token = text.starts_with("ey") && text.split('.').count() == 3;
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let digits = digits.split(':').next().unwrap_or_default();
+    is_token
+        || (digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        || text.contains("-----BEGIN")
+}
+
+/// Reads a duration such as `15m`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    keyfob_proto::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// Reads an age such as `1d`, or `0`.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    keyfob_proto::parse_age(text).map_err(|error| error.to_string())
+}
+
+/// The name of a key pair, or the beginning of it.
+#[derive(Clone, Debug)]
+pub(super) struct KeyName(String);
+
+impl KeyName {
+    /// The least of a name that tells key pairs apart, in characters.
+    const LEAST: usize = 8;
+
+    /// Reads a public key, or 8 or more characters of its beginning.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let hex = text.strip_prefix("0x").unwrap_or(text).to_ascii_lowercase();
+        let is_hex = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_hex || hex.len() < Self::LEAST || hex.len() > 2 * PublicKey::BYTES {
+            return Err(
+                "a key pair is named by its public key, 66 hex characters, or by the first 8 or more".to_owned()
+            );
+        }
+        Ok(Self(hex))
+    }
+
+    /// The key pair of that name.
+    pub(super) fn find(&self, client: &mut blocking::Client) -> Result<PublicKey, Failure> {
+        if self.0.len() == 2 * PublicKey::BYTES {
+            return self.0.parse().map_err(|error: keyfob_proto::PublicKeyError| Failure::Input(error.to_string()));
+        }
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = client.list_api_key_pairs(ListApiKeyPairs { after, limit: None })?;
+            let names = page.key_pairs.iter().map(|pair| pair.public_key);
+            found.extend(names.filter(|key| key.to_string().starts_with(&self.0)));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        match found[..] {
+            [key] => Ok(key),
+            [] => {
+                Err(Failure::Input("no key pair begins with that; `keyfob key list` shows those there are".to_owned()))
+            }
+            _ => Err(Failure::Input(format!("{} key pairs begin with that: give more of the name", found.len()))),
+        }
+    }
+}
+
+/// What clap found wrong, without what was typed.
+pub(super) fn told(error: &clap::Error) -> String {
+    let context = |kind| error.get(kind).map(text);
+    let argument = context(ContextKind::InvalidArg).unwrap_or_default();
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    let what = match error.kind() {
+        ErrorKind::ValueValidation => {
+            format!("{argument}: {}", source.unwrap_or_else(|| "no value of that kind".to_owned()))
+        }
+        ErrorKind::InvalidValue => {
+            format!("{argument} takes one of {}", context(ContextKind::ValidValue).unwrap_or_default())
+        }
+        ErrorKind::UnknownArgument => match context(ContextKind::SuggestedArg) {
+            Some(meant) => format!("there is no such option; did you mean {meant}?"),
+            None => "there is no such option, or one argument too many. It is not shown here, for it may be a secret: \
+                     secrets go through stdin, --file or --env"
+                .to_owned(),
+        },
+        ErrorKind::InvalidSubcommand => match context(ContextKind::SuggestedSubcommand) {
+            Some(meant) => format!("there is no such command; did you mean {meant}?"),
+            None => "there is no such command".to_owned(),
+        },
+        // These name what is defined, and nothing that was typed.
+        ErrorKind::MissingRequiredArgument
+        | ErrorKind::ArgumentConflict
+        | ErrorKind::MissingSubcommand
+        | ErrorKind::WrongNumberOfValues
+        | ErrorKind::InvalidUtf8 => {
+            let message = error.render().to_string();
+            let lines = message.lines().take_while(|line| !line.is_empty());
+            lines.map(|line| line.trim_start_matches("error: ").trim()).collect::<Vec<_>>().join(" ")
+        }
+        _ => "the arguments make no sense".to_owned(),
+    };
+    let usage = context(ContextKind::Usage).unwrap_or_default();
+    format!("keyfob: {what}\n{usage}\nFor more information, try '--help'.\n").replace("\n\n\n", "\n\n")
+}
+
+fn text(value: &ContextValue) -> String {
+    match value {
+        ContextValue::Strings(texts) => texts.join(", "),
+        value => value.to_string(),
+    }
+}

@@ -1,0 +1,49 @@
+//! `keyfob list --watch`: the list, drawn again at each change and as time passes.
+
+use std::io::Write;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use super::list::{List, table};
+use super::{Failure, Session};
+use crate::blocking;
+
+/// How often the times are counted down.
+const TICK: Duration = Duration::from_secs(1);
+
+/// From here on the screen is cleared: the cursor goes home, and what is below it goes.
+const HOME: &str = "\u{1b}[H\u{1b}[J";
+
+/// Draws the list until interrupted, or until the daemon stops.
+pub(super) fn run(mut client: blocking::Client, list: &List, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+    let (_, events) = session.connect()?.subscribe()?;
+    let (sender, changes) = mpsc::channel();
+    // It ends with the process, or when the daemon stops.
+    thread::spawn(move || {
+        for event in events {
+            let is_over = event.is_err();
+            if sender.send(event.map(drop)).is_err() || is_over {
+                return;
+            }
+        }
+    });
+    loop {
+        let listed = list.read(&mut client)?;
+        let text = table(session, &listed);
+        let out = &mut session.output.io.stdout;
+        // Into a file each list follows the one before.
+        let begin = if session.output.io.width.is_some() { HOME } else { "" };
+        writeln!(out, "{begin}{text}")?;
+        out.flush()?;
+        match changes.recv_timeout(TICK) {
+            Ok(change) => change?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(crate::Error::Ended.into()),
+        }
+        // What came together is shown together.
+        for change in changes.try_iter() {
+            change?;
+        }
+    }
+}
