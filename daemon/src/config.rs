@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, ValueEnum};
 use keyfob_proto::{Endpoint, Place, parse_duration};
 use tracing_subscriber::filter::LevelFilter;
@@ -92,6 +93,21 @@ pub struct Flags {
 const EXIT_CODES: &str = "\
 Exit codes: 0 drained and stopped, 1 the system refused something, 2 wrong usage, 65 the store is
 damaged or from a newer release, 74 the disk failed, 75 another daemon has the vault or the socket.";
+
+/// What clap found wrong, without what was typed: it may be a secret in the wrong place.
+#[must_use]
+pub fn told(error: &clap::Error) -> String {
+    let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+    match (error.kind(), argument) {
+        (ErrorKind::InvalidValue | ErrorKind::ValueValidation, Some(argument)) => {
+            format!("the value of {argument} makes no sense; see `keyfobd --help`")
+        }
+        (ErrorKind::MissingRequiredArgument | ErrorKind::ArgumentConflict, Some(argument)) => {
+            format!("{argument} is missing, or does not go with the rest; see `keyfobd --help`")
+        }
+        _ => "there is no such option, or one argument too many; see `keyfobd --help`".to_owned(),
+    }
+}
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -213,6 +213,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_another_user_holds_nobody_off_for_long() {
+        const NOBODY: u32 = 65_534;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let theirs = File::create(&path).unwrap();
+        if std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).is_err() {
+            let _ = writeln!(io::stderr(), "skipped: only root can make a file another user's");
+            return;
+        }
+        // They hold it, and say that they are about to let go.
+        theirs.lock().unwrap();
+        writeln!(&theirs, "{DRAINING}").unwrap();
+        assert!(matches!(acquire(&path, "x"), Err(LockError::NotOurs)));
+        assert!(matches!(FileLock::wait(&path), Err(LockError::NotOurs)));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "draining\n", "nothing was written");
+    }
+
+    #[test]
     fn a_file_that_was_removed_meanwhile_holds_nobody_off() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use keyfob_proto::Startup;
 use keyfobd::background::{self, announce};
-use keyfobd::config::Flags;
+use keyfobd::config::{Flags, told};
 use keyfobd::{Daemon, Error, log, process, start};
 use listenfd::ListenFd;
 use tikv_jemallocator::Jemalloc;
@@ -63,12 +63,10 @@ fn main() -> ExitCode {
 /// Prints what clap has to say. Whoever starts a daemon in the background reads one line on standard output.
 fn explain(message: &clap::Error) -> ExitCode {
     let in_background = std::env::args_os().any(|arg| arg == "--background" || arg == background::DETACHED);
-    if message.use_stderr() && in_background {
-        let message = message.render().to_string();
-        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        announce(&Startup::Failed { message: first });
-    } else {
-        let _ = message.print();
+    match message.use_stderr() {
+        true if in_background => announce(&Startup::Failed { message: told(message) }),
+        true => drop(writeln!(io::stderr(), "keyfobd: {}", told(message))),
+        false => drop(message.print()),
     }
     ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(2))
 }
@@ -86,6 +84,8 @@ fn run(flags: &Flags, listener: Option<UnixListener>) -> Result<(), Error> {
     let refused = |action| move |source| Error::Io { action, path: "this process".into(), source };
     let runtime = runtime::Builder::new_multi_thread().enable_all().build().map_err(refused("start threads in"))?;
     runtime.block_on(async {
+        // A file that may not grow is an error like any other, and not the end.
+        let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
         // Until it listens a signal ends it at once: nothing is lost by that.
         let daemon = Daemon::open(config)?;
         let stop = stop_signal(flags.detached).map_err(refused("listen for signals in"))?;

@@ -7,8 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use keyfob_tests::DaemonProcess;
 use keyfob_tests::login::token;
+use keyfob_tests::{DaemonProcess, programs};
 use serde_json::json;
 
 use crate::directory;
@@ -20,8 +20,7 @@ const EXPIRY: u64 = 4_102_444_800;
 fn start_on_a_small_disk(dir: &Path, blocks: u32) -> DaemonProcess {
     let daemon = DaemonProcess::command(dir);
     let mut shell = Command::new("sh");
-    // The signal that the system sends with the error is ignored, across exec.
-    shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""));
+    shell.arg("-c").arg(format!("ulimit -f {blocks}; exec \"$0\" \"$@\""));
     shell.arg0("sh").arg(daemon.get_program()).args(daemon.get_args());
     DaemonProcess::spawn(shell, dir).unwrap()
 }
@@ -55,6 +54,10 @@ fn a_file_that_cannot_grow_refuses_stores_loses_nothing_and_lets_clears_through(
     let status = client.call("status", json!({}));
     assert_eq!(status["health"], "storageFailed");
     assert!(status["storage"]["fault"].as_str().unwrap().contains("FileTooLarge"), "{status}");
+    let mut keyfob = Command::new(programs().join("keyfob"));
+    let said = keyfob.args(["status", "--socket"]).arg(dir.path().join("keyfob.sock")).output().unwrap();
+    assert_eq!(said.status.code(), Some(1));
+    assert!(String::from_utf8(said.stdout).unwrap().contains("the disk failed"), "it is printed all the same");
     for (method, params) in [
         ("createApiKeyPair", json!({})),
         ("setActiveSession", json!({ "sessionKey": "0" })),

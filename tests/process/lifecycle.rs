@@ -137,10 +137,10 @@ fn everything_is_private_to_the_user() {
 fn another_user_is_refused_unless_allowed() {
     const NOBODY: u32 = 65_534;
     if !is_root() {
-        return;
+        return crate::skipped("only root is somebody else for a while");
     }
     for (flags, expected) in [
-        (&[][..], "Permission denied"),
+        (&[][..], "you may not connect to"),
         (&["--allow-uid", "65534"], "\"health\":\"ok\""),
         (&["--allow-uid", "65533"], "ACCESS_DENIED"),
     ] {
@@ -204,7 +204,7 @@ os.set_inheritable(3, True)
 os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[2], sys.argv[2:])";
     if Command::new("python3").arg("-V").stdout(Stdio::null()).status().is_err() {
-        return;
+        return crate::skipped("there is no python3 to pass a socket on");
     }
     let dir = directory();
     let daemon = DaemonProcess::command(dir.path());

@@ -223,10 +223,18 @@ fn a_setting_that_makes_no_sense_is_named_in_the_one_line_too() {
         assert!(with(name, value).status.success());
         assert!(keyfob(&at.login(&home, &run), &["stop"]).status.success());
     }
-    // A flag that is none, too.
-    let output = Command::new(programs().join("keyfobd")).args(["--background", "--nonsense"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stdout).unwrap().starts_with(r#"{"failed":{"message":"#));
+    // A flag that is none, too; and what was typed is not repeated.
+    for args in [&["--hunter2"][..], &["hunter2"], &["--log-format", "hunter2"], &["--allow-uid", "hunter2"]] {
+        let run = |more: &[&str]| Command::new(programs().join("keyfobd")).args(more).args(args).output().unwrap();
+        let output = run(&["--background"]);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(
+            text(&output).starts_with(r#"{"failed":{"message":"#) && !text(&output).contains("hunter2"),
+            "{args:?}"
+        );
+        let output = run(&[]);
+        assert!(text(&output).contains("keyfobd --help") && !text(&output).contains("hunter2"), "{args:?}");
+    }
 }
 
 #[test]
@@ -247,6 +255,36 @@ fn a_directory_that_cannot_be_used_is_named_for_what_it_is() {
     let below = file.join("data");
     let output = keyfob(&[("HOME", dir.path()), ("KEYFOB_DATA_DIR", &below)], &["list"]);
     assert!(text(&output).contains("KEYFOB_DATA_DIR"), "{}", text(&output));
+}
+
+#[test]
+fn a_vault_that_can_only_be_read_is_said_to_be_that() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let mount = |args: &[&str]| Command::new("mount").args(args).arg(&data).output();
+    if !mount(&["-t", "tmpfs", "-o", "ro,mode=700", "none"]).is_ok_and(|output| output.status.success()) {
+        return skipped("only root makes file systems");
+    }
+    let output = keyfob(&[("HOME", dir.path()), ("KEYFOB_DATA_DIR", &data)], &["list"]);
+    assert!(Command::new("umount").arg(&data).status().unwrap().success());
+    assert_eq!(output.status.code(), Some(69));
+    let said = text(&output);
+    assert!(said.contains("write to the data directory") && said.contains("Read-only file system"), "{said}");
+}
+
+#[test]
+fn a_vault_that_locks_itself_says_so_in_the_log() {
+    let at = Home::new();
+    let (home, run) = (at.path("home"), at.path("run"));
+    let mut env = at.login(&home, &run).to_vec();
+    let after = std::path::PathBuf::from("1s");
+    env.push(("KEYFOB_LOCK_AFTER", &after));
+    assert!(keyfob(&env, &["key", "new"]).status.success());
+    assert!(keyfob(&env, &["watch", "-n", "1"]).status.success());
+    assert!(keyfob(&env, &["stop"]).status.success());
+    let log = keyfob(&env, &["log"]);
+    assert!(text(&log).contains("the vault locked itself"), "{}", text(&log));
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn reveal(client: &mut blocking::Client) -> Result<HashMap<SessionKey, Value>, c
 pub(super) fn table(session: &Session<'_, '_>, listed: &Listed) -> String {
     let columns = [
         Column { heading: "  SESSION", least: 14 },
-        Column { heading: "EXPIRES", least: 9 },
+        Column { heading: "EXPIRES", least: 12 },
         Column { heading: "KEY PAIR", least: 15 },
     ];
     let is_active = |entry: &SessionName| Some(&entry.session_key) == listed.active.as_ref();

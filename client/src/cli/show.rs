@@ -43,7 +43,7 @@ impl Show {
 fn none(key: Option<&SessionKey>) -> Fault {
     match key {
         Some(key) => {
-            let message = format!("no session {}; `keyfob list` shows those there are", name(key));
+            let message = format!("no session {:?}; `keyfob list` shows those there are", key.as_str());
             Fault::new(Code::NotFound, message).on_session(key)
         }
         None => Fault::new(Code::NoSessionFound, "no session is active; make one active with `keyfob use KEY`"),
