@@ -26,6 +26,7 @@ mod log;
 mod man;
 mod output;
 mod private_key;
+mod session;
 mod show;
 mod sign;
 mod status;
@@ -47,12 +48,11 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::CompleteEnv;
-use keyfob_proto::{Code, Place, SessionKey};
 use terminal_size::{Width, terminal_size};
 
 use self::failure::Failure;
 use self::output::Output;
-use crate::{Access, Error, blocking};
+use self::session::Session;
 
 /// Where a command reads and writes.
 pub struct Io<'a> {
@@ -186,13 +186,6 @@ struct Options {
     server_uid: Option<String>,
 }
 
-impl Options {
-    /// What was given, or else what the environment says; one that is empty is absent.
-    fn or_env(given: Option<&OsString>, variable: &str) -> Option<OsString> {
-        given.cloned().or_else(|| env::var_os(variable)).filter(|value| !value.is_empty())
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     Store(store::Store),
@@ -254,12 +247,6 @@ fn explain(message: &clap::Error, is_bare: bool, io: &mut Io<'_>) -> Exit {
     if is_bare { Exit::Usage } else { Exit::Done }
 }
 
-/// One run of the command: its options, its output, its way to the vault.
-struct Session<'a, 'io> {
-    options: Options,
-    output: Output<'a, 'io>,
-}
-
 impl Session<'_, '_> {
     fn run(&mut self, command: Command) -> Result<(), Failure> {
         match command {
@@ -284,87 +271,5 @@ impl Session<'_, '_> {
             Command::Completions(command) => command.run(self),
             Command::Man(command) => command.run(self, Cli::command()),
         }
-    }
-
-    /// A connection to the vault, whose daemon is started if need be.
-    fn connect(&self) -> Result<blocking::Client, Failure> {
-        let access = self.access()?;
-        let connected = if self.options.no_start {
-            blocking::Client::connect(&access)
-        } else {
-            blocking::Client::connect_or_start(&access)
-        };
-        Ok(connected?)
-    }
-
-    /// The vault that is meant.
-    fn access(&self) -> Result<Access, Failure> {
-        let Options { socket, data_dir, server_uid, .. } = &self.options;
-        let server_uid =
-            server_uid.clone().or_else(|| env::var("KEYFOB_SERVER_UID").ok()).filter(|uid| !uid.is_empty());
-        let told = |_| Failure::Input("--server-uid or KEYFOB_SERVER_UID is not the number of a user".to_owned());
-        let server_uid = server_uid.map(|uid| uid.parse()).transpose().map_err(told)?;
-        let socket = Options::or_env(socket.as_ref(), "KEYFOB_SOCKET");
-        let data_dir = Options::or_env(data_dir.as_ref(), "KEYFOB_DATA_DIR");
-        Ok(Access { server_uid, ..Access::new(Place::new(socket, data_dir)) })
-    }
-
-    /// The session that is meant: the one that was given, else the one that `KEYFOB_SESSION` names; none: the active one.
-    fn named_session(&self, given: Option<SessionKey>) -> Result<Option<SessionKey>, Failure> {
-        match env::var("KEYFOB_SESSION") {
-            Ok(name) if given.is_none() && !name.is_empty() => {
-                let told = |error| Failure::Input(format!("KEYFOB_SESSION: {error}"));
-                arguments::session_name(&name).map(Some).map_err(told)
-            }
-            _ => Ok(given),
-        }
-    }
-
-    /// The name of the session that is meant, if it is there.
-    fn find(&self, client: &mut blocking::Client, key: Option<&SessionKey>) -> Result<Option<SessionKey>, Failure> {
-        list::read(client).map(|listed| listed.find(key))
-    }
-
-    /// Makes a call; where the vault is locked and a person can be asked, it is unlocked first.
-    fn unlocked<T>(
-        &mut self,
-        client: &mut blocking::Client,
-        mut call: impl FnMut(&mut blocking::Client) -> Result<T, Error>,
-    ) -> Result<T, Failure> {
-        match call(client) {
-            Err(Error::Fault(fault)) if fault.data.code == Code::VaultLocked && self.output.io.can_ask => {
-                self.output.note("the vault is locked")?;
-                unlock::Unlock::default().unlock(client, self)?;
-                Ok(call(client)?)
-            }
-            done => Ok(done?),
-        }
-    }
-
-    /// Asks a person for a secret, which is not shown.
-    fn ask_secret(&mut self, prompt: &str) -> Result<String, Failure> {
-        self.output.io.stderr.flush()?;
-        rpassword::prompt_password(prompt)
-            .map_err(|error| Failure::Input(format!("there is no terminal to ask on: {error}")))
-    }
-
-    /// Asks a person before something is destroyed; where nobody can be asked, the call is consent.
-    fn confirm(&mut self, yes: bool, question: &str) -> Result<(), Failure> {
-        let Io { stdin, stderr, can_ask, .. } = &mut *self.output.io;
-        if yes || !*can_ask {
-            return Ok(());
-        }
-        write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush())?;
-        let answer = input::line(stdin)?;
-        if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Failure::Declined) }
-    }
-
-    /// As [`Session::confirm`], for what destroys much: where nobody can be asked, `--yes` is.
-    fn confirm_in_any_case(&mut self, yes: bool, question: &str) -> Result<(), Failure> {
-        if !yes && !self.output.io.can_ask {
-            let message = format!("{question} There is no terminal to ask on: repeat it with --yes");
-            return Err(Failure::Input(message));
-        }
-        self.confirm(yes, question)
     }
 }

@@ -18,6 +18,7 @@ mod contents;
 mod draft;
 mod expired;
 mod expiry;
+mod jwt;
 mod key_pair;
 mod mutation;
 mod read;

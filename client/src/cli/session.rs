@@ -1,0 +1,110 @@
+//! [`Session`]: one run of the command, and what every command has of it.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::Write;
+
+use keyfob_proto::{Code, Place, SessionKey};
+
+use super::output::Output;
+use super::{Failure, Io, Options, arguments, input, list, unlock};
+use crate::{Access, Error, blocking};
+
+/// One run of the command: its options, its output, its way to the vault.
+pub(super) struct Session<'a, 'io> {
+    pub(super) options: Options,
+    pub(super) output: Output<'a, 'io>,
+}
+
+impl Session<'_, '_> {
+    /// A connection to the vault, whose daemon is started if need be.
+    pub(super) fn connect(&self) -> Result<blocking::Client, Failure> {
+        let access = self.access()?;
+        let connected = if self.options.no_start {
+            blocking::Client::connect(&access)
+        } else {
+            blocking::Client::connect_or_start(&access)
+        };
+        Ok(connected?)
+    }
+
+    /// The vault that is meant.
+    pub(super) fn access(&self) -> Result<Access, Failure> {
+        let Options { socket, data_dir, server_uid, .. } = &self.options;
+        let server_uid =
+            server_uid.clone().or_else(|| env::var("KEYFOB_SERVER_UID").ok()).filter(|uid| !uid.is_empty());
+        let told = |_| Failure::Input("--server-uid or KEYFOB_SERVER_UID is not the number of a user".to_owned());
+        let server_uid = server_uid.map(|uid| uid.parse()).transpose().map_err(told)?;
+        let socket = given_or_env(socket.as_ref(), "KEYFOB_SOCKET");
+        let data_dir = given_or_env(data_dir.as_ref(), "KEYFOB_DATA_DIR");
+        Ok(Access { server_uid, ..Access::new(Place::new(socket, data_dir)) })
+    }
+
+    /// The session that is meant: the one that was given, else the one that `KEYFOB_SESSION` names; none: the active one.
+    pub(super) fn named_session(&self, given: Option<SessionKey>) -> Result<Option<SessionKey>, Failure> {
+        match env::var("KEYFOB_SESSION") {
+            Ok(name) if given.is_none() && !name.is_empty() => {
+                let told = |error| Failure::Input(format!("KEYFOB_SESSION: {error}"));
+                arguments::session_name(&name).map(Some).map_err(told)
+            }
+            _ => Ok(given),
+        }
+    }
+
+    /// The name of the session that is meant, if it is there.
+    pub(super) fn find(
+        &self,
+        client: &mut blocking::Client,
+        key: Option<&SessionKey>,
+    ) -> Result<Option<SessionKey>, Failure> {
+        list::read(client).map(|listed| listed.find(key))
+    }
+
+    /// Makes a call; where the vault is locked and a person can be asked, it is unlocked first.
+    pub(super) fn unlocked<T>(
+        &mut self,
+        client: &mut blocking::Client,
+        mut call: impl FnMut(&mut blocking::Client) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
+        match call(client) {
+            Err(Error::Fault(fault)) if fault.data.code == Code::VaultLocked && self.output.io.can_ask => {
+                self.output.note("the vault is locked")?;
+                unlock::Unlock::default().unlock(client, self)?;
+                Ok(call(client)?)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Asks a person for a secret, which is not shown.
+    pub(super) fn ask_secret(&mut self, prompt: &str) -> Result<String, Failure> {
+        self.output.io.stderr.flush()?;
+        rpassword::prompt_password(prompt)
+            .map_err(|error| Failure::Input(format!("there is no terminal to ask on: {error}")))
+    }
+
+    /// Asks a person before something is destroyed; where nobody can be asked, the call is consent.
+    pub(super) fn confirm(&mut self, yes: bool, question: &str) -> Result<(), Failure> {
+        let Io { stdin, stderr, can_ask, .. } = &mut *self.output.io;
+        if yes || !*can_ask {
+            return Ok(());
+        }
+        write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush())?;
+        let answer = input::line(stdin)?;
+        if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Failure::Declined) }
+    }
+
+    /// As [`Session::confirm`], for what destroys much: where nobody can be asked, `--yes` is.
+    pub(super) fn confirm_in_any_case(&mut self, yes: bool, question: &str) -> Result<(), Failure> {
+        if !yes && !self.output.io.can_ask {
+            let message = format!("{question} There is no terminal to ask on: repeat it with --yes");
+            return Err(Failure::Input(message));
+        }
+        self.confirm(yes, question)
+    }
+}
+
+/// What was given, or else what the environment says; one that is empty is absent.
+fn given_or_env(given: Option<&OsString>, variable: &str) -> Option<OsString> {
+    given.cloned().or_else(|| env::var_os(variable)).filter(|value| !value.is_empty())
+}
