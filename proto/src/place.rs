@@ -34,6 +34,15 @@ pub enum PlaceError {
          KEYFOB_DATA_DIR"
     )]
     NoHome,
+    /// The home directory is not there.
+    #[error(
+        "the home directory {} is not there: set HOME, or name a data directory with --data-dir or KEYFOB_DATA_DIR",
+        home.display()
+    )]
+    HomeMissing {
+        /// Where it should be.
+        home: PathBuf,
+    },
 }
 
 impl Place {
@@ -68,11 +77,11 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// [`PlaceError::NoHome`].
+    /// [`PlaceError::NoHome`], [`PlaceError::HomeMissing`].
     pub fn data_dir(&self) -> Result<PathBuf, PlaceError> {
         match &self.data_dir {
             Some(dir) => Ok(dir.clone()),
-            None => Ok(data_home().ok_or(PlaceError::NoHome)?.join("keyfob")),
+            None => Ok(data_home()?.join("keyfob")),
         }
     }
 
@@ -110,14 +119,20 @@ fn socket_dir(runtime_dirs: [Option<OsString>; 2], temp_dir: &Path, uid: u32) ->
 }
 
 /// The platform's directory for the data of the user's programs.
-fn data_home() -> Option<PathBuf> {
+fn data_home() -> Result<PathBuf, PlaceError> {
     // It is enough to know this one, without any home.
     let named = env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
-    if cfg!(not(target_vendor = "apple")) && named.is_some() {
-        return named;
+    if let Some(named) = named.filter(|_| cfg!(not(target_vendor = "apple"))) {
+        return Ok(named);
     }
-    let strategy = etcetera::base_strategy::choose_native_strategy().ok()?;
-    strategy.home_dir().is_absolute().then(|| strategy.data_dir())
+    let strategy = etcetera::base_strategy::choose_native_strategy().map_err(|_| PlaceError::NoHome)?;
+    let home = strategy.home_dir();
+    // A home is not ours to make.
+    if home.is_absolute() && home.is_dir() {
+        Ok(strategy.data_dir())
+    } else {
+        Err(PlaceError::HomeMissing { home: home.to_owned() })
+    }
 }
 
 /// What a daemon says in its data directory, in the file [`Listening::FILE`]: one object of JSON. It is removed when the
@@ -165,14 +180,16 @@ mod tests {
         let uid = rustix::process::getuid().as_raw();
         let own = dir.join(format!("keyfob-test-{uid}-{}", std::process::id()));
         fs::create_dir(&own).unwrap();
+        let (missing, file) = (own.join("missing"), own.join("file"));
+        fs::write(&file, "").unwrap();
         let found =
             |first: &str, second: &Path| socket_dir([Some(first.into()), Some(second.into())], Path::new("/t"), uid);
-        assert_eq!(found("/nonexistent", &own), own.join("keyfob"));
+        assert_eq!(found(missing.to_str().unwrap(), &own), own.join("keyfob"));
         assert_eq!(found("", &own), own.join("keyfob"));
         assert_eq!(found(own.to_str().unwrap(), Path::new("/")), own.join("keyfob"));
-        assert_eq!(found("/dev/null", Path::new("/nonexistent")), Path::new("/t").join(format!("keyfob-{uid}")));
+        assert_eq!(found(file.to_str().unwrap(), &missing), Path::new("/t").join(format!("keyfob-{uid}")));
         let foreign = socket_dir([Some(own.clone().into()), None], Path::new("/t"), uid + 1);
         assert_eq!(foreign, Path::new("/t").join(format!("keyfob-{}", uid + 1)), "of another user");
-        fs::remove_dir(own).unwrap();
+        fs::remove_dir_all(own).unwrap();
     }
 }

@@ -258,6 +258,18 @@ fn a_directory_that_cannot_be_used_is_named_for_what_it_is() {
 }
 
 #[test]
+fn a_home_that_is_not_there_is_not_made() {
+    let dir = directory();
+    let missing = dir.path().join("missing");
+    for home in [missing.as_path(), Path::new("relative"), Path::new("/dev/null")] {
+        let output = keyfob(&[("HOME", home)], &["list"]);
+        assert_eq!(output.status.code(), Some(69), "{}", home.display());
+        assert!(text(&output).contains("set HOME") && text(&output).contains("KEYFOB_DATA_DIR"), "{}", text(&output));
+    }
+    assert!(!missing.exists());
+}
+
+#[test]
 fn a_vault_that_can_only_be_read_is_said_to_be_that() {
     let dir = directory();
     let data = dir.path().join("data");
