@@ -50,40 +50,40 @@ impl Access {
     }
 
     /// Connects to the daemon of the vault: at the socket that was named; else where the daemon says in the data
-    /// directory that it listens, or at the default socket, whichever was named. A daemon of another data directory
-    /// than the one that was named gets nothing but the question which one it serves.
+    /// directory that it listens, else at the default socket. A daemon of another data directory than the one that is
+    /// meant gets nothing but the question which one it serves.
     pub(crate) async fn connect(&self) -> Result<Client, Error> {
         let at_default = self.place.endpoint()?;
-        let named_dir = self.place.named_data_dir();
         if self.place.named_socket().is_some() {
             let mut client = self.connect_to(at_default.path()).await?;
-            return match named_dir {
-                Some(dir) if !serves(&mut client, dir).await? => Err(other_vault(at_default.path(), dir)),
-                _ => Ok(client),
+            return match self.place.named_data_dir() {
+                Some(dir) => check(&mut client, at_default.path(), dir).await.map(|()| client),
+                None => Ok(client),
             };
         }
-        let said = self.place.data_dir().ok().and_then(|dir| Some((Listening::read(&dir)?, dir)));
-        let at_default = (at_default.path().to_owned(), named_dir.map(Path::to_owned));
-        let as_said = said.as_ref().map(|(listening, dir)| (listening.socket.clone(), Some(dir.clone())));
-        let candidates = if named_dir.is_some() { [as_said, Some(at_default)] } else { [Some(at_default), as_said] };
-        let mut absent = None;
-        for (socket, dir) in candidates.into_iter().flatten() {
-            match self.connect_to(&socket).await {
-                Ok(mut client) => match dir {
-                    // A file that a daemon left which was killed, and a socket that is another's by now.
-                    Some(dir) if !serves(&mut client, &dir).await? => {}
-                    _ => return Ok(client),
-                },
-                Err(error) if error.is_absent() => absent = absent.or(Some(error)),
+        // Without a home there is no other vault that could be meant.
+        let Ok(data_dir) = self.place.data_dir() else { return self.connect_to(at_default.path()).await };
+        let said = Listening::read(&data_dir);
+        if let Some(Listening { socket, .. }) = &said {
+            match self.connect_to(socket).await {
+                Ok(mut client) => {
+                    // The daemon may have been killed, and the socket be another's by now.
+                    if check(&mut client, socket, &data_dir).await.is_ok() {
+                        return Ok(client);
+                    }
+                }
+                Err(error) if error.is_absent() => {}
                 Err(error) => return Err(error),
             }
         }
-        if let Some((Listening { pid, socket }, data_dir)) = said
-            && is_running(pid)
-        {
-            return Err(Error::SocketGone { pid, socket, data_dir });
+        match self.connect_to(at_default.path()).await {
+            Ok(mut client) => check(&mut client, at_default.path(), &data_dir).await.map(|()| client),
+            Err(absent) if absent.is_absent() => match said {
+                Some(Listening { pid, socket }) if is_running(pid) => Err(Error::SocketGone { pid, socket, data_dir }),
+                _ => Err(absent),
+            },
+            Err(error) => Err(error),
         }
-        Err(absent.unwrap_or_else(|| Error::NotStarted { message: "another daemon has its socket".to_owned() }))
     }
 
     async fn connect_to(&self, socket: &Path) -> Result<Client, Error> {
@@ -129,14 +129,13 @@ impl Access {
 }
 
 /// Whether a daemon serves the vault in this directory.
-async fn serves(client: &mut Client, dir: &Path) -> Result<bool, Error> {
+async fn check(client: &mut Client, socket: &Path, dir: &Path) -> Result<(), Error> {
     let file = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
     let served = client.status(Status {}).await?.paths.data_dir;
-    Ok(served == dir || (file(dir).is_some() && file(&served) == file(dir)))
-}
-
-fn other_vault(socket: &Path, dir: &Path) -> Error {
-    Error::OtherVault { socket: socket.to_owned(), data_dir: dir.to_owned() }
+    if served == dir || (file(dir).is_some() && file(&served) == file(dir)) {
+        return Ok(());
+    }
+    Err(Error::OtherVault { socket: socket.to_owned(), served, data_dir: dir.to_owned() })
 }
 
 /// Whether there is such a process.

@@ -46,6 +46,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 use terminal_size::{Width, terminal_size};
@@ -238,6 +239,10 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>, io: &mut
 /// Prints what clap has to say: help and versions are data, wrong usage is not. A command alone gets the overview.
 fn explain(message: &clap::Error, is_bare: bool, io: &mut Io<'_>) -> Exit {
     // A reader that left early has seen what it wanted.
+    if message.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = write!(io.stderr, "{}", message.render());
+        return Exit::Usage;
+    }
     if message.use_stderr() {
         let _ = write!(io.stderr, "{}", arguments::told(message));
         return Exit::Usage;

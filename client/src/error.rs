@@ -43,15 +43,17 @@ pub enum Error {
         /// Who asks.
         own: u32,
     },
-    /// The daemon at the socket that was named serves another vault than the one that was named. Nothing was done.
+    /// The daemon serves another vault than the one that is meant. Nothing was done.
     #[error(
-        "the daemon on {} serves another vault than the one in {}: leave one of the two out", socket.display(),
-        data_dir.display()
+        "the daemon on {} serves the vault in {}, and the one in {} is meant: name one of the two alone, with --socket or \
+         --data-dir (KEYFOB_SOCKET, KEYFOB_DATA_DIR)", socket.display(), served.display(), data_dir.display()
     )]
     OtherVault {
         /// The socket.
         socket: PathBuf,
-        /// The data directory.
+        /// The data directory that it serves.
+        served: PathBuf,
+        /// The data directory that is meant.
         data_dir: PathBuf,
     },
     /// The daemon could not be started.

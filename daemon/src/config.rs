@@ -22,6 +22,8 @@ pub struct Config {
     pub listener: Option<UnixListener>,
     /// Where it keeps the vault.
     pub data_dir: PathBuf,
+    /// Whether nobody named that directory.
+    pub is_default_dir: bool,
     /// The users it serves besides its own and root.
     pub allow_uids: Vec<u32>,
     /// When the vault is locked by itself.
@@ -47,14 +49,16 @@ pub enum LockAfter {
 /// keyfobd keeps sessions and their P-256 key pairs and serves them on a local socket. Apps and the
 /// `keyfob` command start it by themselves; nobody has to call it by hand.
 #[derive(Debug, Parser)]
+#[allow(clippy::doc_markdown, reason = "the comments are help texts")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(name = "keyfobd", version, after_help = EXIT_CODES)]
 pub struct Flags {
-    /// Listen on this socket [default: keyfob/keyfob.sock in the runtime directory]
-    #[arg(long, value_name = "PATH", env = "KEYFOB_SOCKET", hide_env_values = true)]
+    /// Listen on this socket [env: KEYFOB_SOCKET] [default: keyfob/keyfob.sock in the runtime directory]
+    #[arg(long, value_name = "PATH")]
     pub socket: Option<OsString>,
 
-    /// Keep the vault in this directory [default: keyfob in the platform's data directory]
-    #[arg(long, value_name = "DIR", env = "KEYFOB_DATA_DIR", hide_env_values = true)]
+    /// Keep the vault in this directory [env: KEYFOB_DATA_DIR] [default: keyfob in the platform's data directory]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<OsString>,
 
     /// Serve this user too, by number; may be given more than once. Needs a --socket in a directory
@@ -80,6 +84,10 @@ pub struct Flags {
     /// cannot. It leaves the terminal and logs to keyfobd.log in the data directory; for programs that start the daemon
     #[arg(long)]
     pub background: bool,
+
+    /// Say in one line of JSON on stdout why a daemon could not start, if so; nothing is made.
+    #[arg(long, hide = true)]
+    pub check: bool,
 
     /// Print the manual page of keyfobd.
     #[arg(long, hide = true)]
@@ -126,7 +134,7 @@ impl Flags {
     ///
     /// When no socket can have the path, there is no home directory to keep the vault in, or a value makes no sense.
     pub fn config(&self, listener: Option<UnixListener>) -> Result<Config, Error> {
-        let place = Place::new(self.socket.clone(), self.data_dir.clone());
+        let place = Place::given(self.socket.clone(), self.data_dir.clone())?;
         // A socket that was passed on knows where it is.
         let bound = listener.as_ref().and_then(|listener| listener.local_addr().ok()?.as_pathname().map(PathBuf::from));
         let endpoint = match bound {
@@ -145,6 +153,7 @@ impl Flags {
             endpoint,
             listener,
             data_dir: place.data_dir()?,
+            is_default_dir: place.named_data_dir().is_none(),
             allow_uids: self.allow_uid.clone(),
             lock_after,
             clock: Clock::system(),

@@ -1,52 +1,82 @@
 //! Directories that nobody else may look into: the vault's, and the default socket's.
 
-use std::fs::{self, DirBuilder, Metadata};
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use keyfob_proto::owned_by_another;
+
 use crate::error::Error;
 
-/// Makes a directory if it is not there, with those that it is in, and makes it private. `what` it is goes into errors.
-///
-/// # Errors
-///
-/// When it belongs to another user, or what it is to be made in does: that would be locked to its owner afterwards. Or
-/// when the system refuses.
-pub(crate) fn own(dir: &Path, what: &'static str) -> Result<(), Error> {
-    let refused = |action: &'static str| move |source| Error::Directory { action, what, path: dir.to_owned(), source };
-    let metadata = match fs::symlink_metadata(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            check_ancestor(dir)?;
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-            made.and_then(|()| fs::symlink_metadata(dir)).map_err(refused("make"))?
+/// A directory that is to be the user's own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Private<'a> {
+    /// Where it is.
+    pub(crate) path: &'a Path,
+    /// What it is for, which goes into errors.
+    pub(crate) what: &'static str,
+    /// Whether its name is keyfob's own. One that a person named may be anything, and is not changed.
+    pub(crate) is_default: bool,
+}
+
+impl Private<'_> {
+    /// Makes it if it is not there, with those that it is in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Private::check`], or when the system refuses.
+    pub(crate) fn own(self) -> Result<(), Error> {
+        if self.check()? {
+            return Ok(());
         }
-        metadata => metadata.map_err(refused("look at"))?,
-    };
-    // A link to a directory is as good, where it leads to one of the user's own.
-    let metadata = if metadata.is_symlink() { fs::metadata(dir).map_err(refused("look at"))? } else { metadata };
-    if !metadata.is_dir() {
-        return Err(refused("use")(io::ErrorKind::NotADirectory.into()));
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(self.path);
+        made.map_err(self.refused("make"))
     }
-    check_owner(dir, &metadata)?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(refused("make private"))?;
-    }
-    Ok(())
-}
 
-/// Refuses to make anything in a directory of another user's, such as a home that `sudo` has left in the environment.
-fn check_ancestor(dir: &Path) -> Result<(), Error> {
-    let there = dir.ancestors().skip(1).find_map(|above| Some((above, fs::metadata(above).ok()?)));
-    match there {
-        // What is the system's own says by its mode who may make something there.
-        Some((_, metadata)) if metadata.uid() == 0 => Ok(()),
-        Some((above, metadata)) => check_owner(above, &metadata),
-        None => Ok(()),
+    /// Whether it is there, and the user's own and nobody else's.
+    ///
+    /// # Errors
+    ///
+    /// When it belongs to another user, or one that it is to be made in does: what is made there would be locked to its
+    /// owner. When others can enter it, it holds something else than a vault, or the system refuses.
+    pub(crate) fn check(self) -> Result<bool, Error> {
+        // A link to a directory is as good, where it leads to one of the user's own.
+        let metadata = match fs::metadata(self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let own = rustix::process::getuid().as_raw();
+                return match owned_by_another(self.path) {
+                    Some((path, owner)) => Err(Error::NotOurs { path, owner, own }),
+                    None => self.can_be_made().map(|()| false),
+                };
+            }
+            metadata => metadata.map_err(self.refused("look at"))?,
+        };
+        if !metadata.is_dir() {
+            return Err(self.refused("use")(io::ErrorKind::NotADirectory.into()));
+        }
+        let (owner, own) = (metadata.uid(), rustix::process::getuid().as_raw());
+        if owner != own {
+            return Err(Error::NotOurs { path: self.path.to_owned(), owner, own });
+        }
+        if metadata.permissions().mode() & 0o077 != 0 {
+            if !self.is_default {
+                return Err(Error::NotPrivate { path: self.path.to_owned() });
+            }
+            fs::set_permissions(self.path, fs::Permissions::from_mode(0o700)).map_err(self.refused("make private"))?;
+        }
+        Ok(true)
     }
-}
 
-fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), Error> {
-    let (owner, own) = (metadata.uid(), rustix::process::getuid().as_raw());
-    if owner == own { Ok(()) } else { Err(Error::NotOurs { path: path.to_owned(), owner, own }) }
+    fn can_be_made(self) -> Result<(), Error> {
+        let above = self.path.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("/"));
+        let access = rustix::fs::access(above, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+        access.map_err(|error| self.refused("make")(error.into()))
+    }
+
+    fn refused(self, action: &'static str) -> impl FnOnce(io::Error) -> Error {
+        let Self { path, what, .. } = self;
+        let path = path.to_owned();
+        move |source| Error::Directory { action, what, path, source }
+    }
 }

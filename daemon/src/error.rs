@@ -28,6 +28,21 @@ pub enum Error {
         /// Who the daemon is.
         own: u32,
     },
+    /// Others can enter a directory that was named.
+    #[error(
+        "others can enter {}, or read it: keyfob needs a directory of its own (mode 700), so make one, or `chmod 700` it if \
+         it is that", path.display()
+    )]
+    NotPrivate {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A directory has something else in it.
+    #[error("{} is not empty and holds no vault: name a directory of its own", path.display())]
+    NotAVault {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A directory cannot be made, or not be used.
     #[error(
         "cannot {action} {what} {}: {source}; name another with {}", path.display(), naming(what)
@@ -113,6 +128,8 @@ impl Error {
             Self::Store(_) => 74,
             Self::Place(_)
             | Self::NotOurs { .. }
+            | Self::NotPrivate { .. }
+            | Self::NotAVault { .. }
             | Self::Directory { .. }
             | Self::NoSocketDir { .. }
             | Self::Lock { .. }
@@ -139,6 +156,6 @@ fn as_root(own: u32) -> &'static str {
     if own == 0 {
         " (root): run keyfob as that user, without sudo, or set HOME and XDG_RUNTIME_DIR to your own"
     } else {
-        ": use a directory of your own"
+        ": name one of your own with KEYFOB_DATA_DIR, KEYFOB_SOCKET or XDG_RUNTIME_DIR"
     }
 }

@@ -23,7 +23,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::connection;
-use crate::directory;
+use crate::directory::Private;
 use crate::error::Error;
 use crate::file_lock::{FileLock, LockError};
 use crate::limits::{ACCEPT_PAUSE, DRAIN, MAX_CONNECTIONS, OTHER_FILES, SOCKET_LOOK_EVERY};
@@ -202,16 +202,40 @@ pub fn max_connections() -> usize {
     files.min(MAX_CONNECTIONS)
 }
 
+/// Whether there is a place for the endpoint's socket. Makes nothing.
+///
+/// # Errors
+///
+/// Why there is none.
+pub(crate) fn check(endpoint: &Endpoint) -> Result<(), Error> {
+    let path = endpoint.path();
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !endpoint.is_named() {
+        private(dir).check()?;
+    } else if !dir.is_dir() {
+        return Err(Error::NoSocketDir { path: dir.to_owned() });
+    }
+    // Before anything is left beside it.
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => Err(Error::NotASocket { path: path.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+/// The directory of a socket that nobody named: keyfob's own, or that of the vault.
+fn private(dir: &Path) -> Private<'_> {
+    Private { path: dir, what: "the socket's directory", is_default: true }
+}
+
 /// Binds the endpoint's socket, and takes the lock beside it.
 fn bind(endpoint: &Endpoint, mode: u32) -> Result<(Listener, FileLock), Error> {
     let path = endpoint.path();
     let refused = |action: &'static str| move |source| Error::Io { action, path: path.to_owned(), source };
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !endpoint.is_named() {
-        directory::own(dir, "the socket's directory")?;
-    } else if !dir.is_dir() {
-        return Err(Error::NoSocketDir { path: dir.to_owned() });
+        private(dir).own()?;
     }
+    check(endpoint)?;
     // The lock makes looking and removing one step, against a daemon with another vault.
     let lock_path = with_suffix(path, ".lock");
     let holder = format!("pid {}", std::process::id());

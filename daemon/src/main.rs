@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     match run(&flags, listener) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            if flags.detached {
+            if flags.detached || flags.check {
                 announce(&Startup::Failed { message: error.to_string() });
             } else {
                 // Standard error may be closed; the exit code says it too.
@@ -75,7 +75,11 @@ fn run(flags: &Flags, listener: Option<UnixListener>) -> Result<(), Error> {
     process::raise_limits()?;
     let config = flags.config(listener)?;
     let log_file = flags.detached.then(|| config.data_dir.join("keyfobd.log"));
-    start::own_data_dir(&config.data_dir)?;
+    if flags.check {
+        flags.log()?;
+        return start::check(&config);
+    }
+    start::own_data_dir(&config)?;
     if flags.detached {
         process::leave_terminal();
     }

@@ -17,7 +17,7 @@ use tracing::{error, info};
 
 use crate::actor::{Actor, Handle, Published};
 use crate::config::Config;
-use crate::directory;
+use crate::directory::Private;
 use crate::error::Error;
 use crate::file_lock::{FileLock, LockError};
 use crate::limits::SOCKET_PATIENCE;
@@ -46,7 +46,7 @@ impl Daemon {
     ///
     /// When another daemon has the vault or the socket, the store is damaged, or the system refuses.
     pub fn open(mut config: Config) -> Result<Self, Error> {
-        own_data_dir(&config.data_dir)?;
+        own_data_dir(&config)?;
         // Two that start at once: the second waits until the first listens, or has failed, and its
         // starter then finds a vault either way.
         let path = config.data_dir.join("starting");
@@ -128,20 +128,49 @@ fn run(actor: Actor) -> JoinHandle<()> {
     spawn_blocking(move || runtime.block_on(actor.run()))
 }
 
-/// Makes the data directory if it is not there, and makes it private.
+/// Makes the data directory if it is not there.
 ///
 /// # Errors
 ///
-/// When it, or the directory that it is to be made in, belongs to another user, or the system refuses.
-pub fn own_data_dir(dir: &Path) -> Result<(), Error> {
-    directory::own(dir, "the data directory")?;
+/// When it, or a directory that it is to be made in, belongs to another user; when others can enter it; when it holds
+/// something else than a vault, or cannot be written to.
+pub fn own_data_dir(config: &Config) -> Result<(), Error> {
+    check_data_dir(config)?;
+    private(config).own()
+}
+
+/// Whether a daemon could start with this data directory and this socket. Makes nothing.
+///
+/// # Errors
+///
+/// Why it could not.
+pub fn check(config: &Config) -> Result<(), Error> {
+    check_data_dir(config)?;
+    listener::check(&config.endpoint)
+}
+
+/// What a vault's directory has from its first start on, some of it before there is a vault.
+const OWN_FILES: [&str; 4] = ["store", "starting", "lock", "keyfobd.log"];
+
+fn check_data_dir(config: &Config) -> Result<(), Error> {
+    let dir = &config.data_dir;
+    if !private(config).check()? {
+        return Ok(());
+    }
     let is_writable = rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
     let read_only = |error: rustix::io::Errno| Error::Io {
         action: "write to the data directory",
-        path: dir.to_owned(),
+        path: dir.clone(),
         source: error.into(),
     };
-    is_writable.map_err(read_only)
+    is_writable.map_err(read_only)?;
+    let is_vault = OWN_FILES.iter().any(|name| dir.join(name).exists());
+    let is_empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+    if is_vault || is_empty { Ok(()) } else { Err(Error::NotAVault { path: dir.clone() }) }
+}
+
+fn private(config: &Config) -> Private<'_> {
+    Private { path: &config.data_dir, what: "the data directory", is_default: config.is_default_dir }
 }
 
 /// Says in the data directory where the daemon listens, for those who look for it elsewhere.

@@ -45,7 +45,7 @@ pub use endpoint::{Endpoint, EndpointError, MAX_SOCKET_PATH_BYTES};
 pub use envelope::{Envelope, Id, Incoming, MAX_ID_BYTES, Refused, write_call, write_event, write_fault, write_reply};
 pub use event::{By, ClearReason, Event, EventKind};
 pub use fault::{Code, Fault, FaultData};
-pub use place::{Listening, Place, PlaceError};
+pub use place::{Listening, Place, PlaceError, owned_by_another};
 pub use public_key::{PublicKey, PublicKeyError};
 pub use secret::{Payload, Secret};
 pub use session::{DEFAULT_SESSION_KEY, MAX_SESSION_KEY_BYTES, Session, SessionKey, SessionKeyError};

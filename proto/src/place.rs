@@ -28,6 +28,12 @@ pub enum PlaceError {
     /// No socket can have the path.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// An option is given and empty.
+    #[error("{option} is given and empty: name one, or leave the option out")]
+    Empty {
+        /// The option.
+        option: &'static str,
+    },
     /// Neither `HOME` nor the system says where the user is at home.
     #[error(
         "there is no home directory to keep the vault in: set HOME, or name a data directory with --data-dir or \
@@ -52,6 +58,21 @@ impl Place {
     pub fn new(socket: Option<OsString>, data_dir: Option<OsString>) -> Self {
         let absolute = |path: Option<OsString>| path.and_then(|path| std::path::absolute(path).ok());
         Self { socket: absolute(given(socket)), data_dir: absolute(given(data_dir)) }
+    }
+
+    /// The place that was named with these options; one that was not given is what the environment says.
+    ///
+    /// # Errors
+    ///
+    /// [`PlaceError::Empty`]: an option that is given and empty most likely was to name something.
+    pub fn given(socket: Option<OsString>, data_dir: Option<OsString>) -> Result<Self, PlaceError> {
+        for (option, value) in [("--socket", &socket), ("--data-dir", &data_dir)] {
+            if value.as_ref().is_some_and(|value| value.is_empty()) {
+                return Err(PlaceError::Empty { option });
+            }
+        }
+        let or_env = |given: Option<OsString>, variable| given.or_else(|| env::var_os(variable));
+        Ok(Self::new(or_env(socket, "KEYFOB_SOCKET"), or_env(data_dir, "KEYFOB_DATA_DIR")))
     }
 
     /// The place that `$KEYFOB_SOCKET` and `$KEYFOB_DATA_DIR` name.
@@ -133,6 +154,16 @@ fn data_home() -> Result<PathBuf, PlaceError> {
     } else {
         Err(PlaceError::HomeMissing { home: home.to_owned() })
     }
+}
+
+/// The directory above a path that belongs to another user but root, and that user, if there is one: what is made there
+/// would be locked to them.
+#[must_use]
+pub fn owned_by_another(path: &Path) -> Option<(PathBuf, u32)> {
+    let own = rustix::process::getuid().as_raw();
+    let owners = path.ancestors().filter_map(|dir| Some((dir.to_owned(), fs::metadata(dir).ok()?.uid())));
+    let mut foreign = owners.filter(|(_, owner)| *owner != own && *owner != 0);
+    foreign.next()
 }
 
 /// What a daemon says in its data directory, in the file [`Listening::FILE`]: one object of JSON. It is removed when the

@@ -17,6 +17,9 @@ fn nothing_that_was_typed_as_a_secret_comes_back() {
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----");
     let passphrase = "correct horse battery staple";
     let option = format!("--passphrase={passphrase}");
+    let (bearer, quoted, below) = (format!("Bearer {token}"), format!("'{token}'"), format!("/dev/null/{key}"));
+    let unsigned = token.rsplit_once('.').unwrap().0.to_owned();
+    let encoded = keyfob_tests::login::base64(&key);
     let secrets = [&*token, &key, passphrase];
     let misuses: &[&[&str]] = &[
         &["key", "import", &key],
@@ -60,6 +63,18 @@ fn nothing_that_was_typed_as_a_secret_comes_back() {
         &["completions", &key],
         &["tour", &token],
         &["--server-uid", &key, "list"],
+        &["store", "--file", &token],
+        &["store", "--file", &key],
+        &["stamp", "--file", &key],
+        &["sign", "--file", &token],
+        &["store", "--env", &token],
+        &["key", "import", "--env", &key],
+        &["key", "import", "--env", passphrase],
+        &["show", &bearer],
+        &["show", &quoted],
+        &["use", &unsigned],
+        &["clear", &encoded],
+        &["man", "--dir", &below],
         &[&key],
         &[&token],
         &[passphrase],
@@ -69,6 +84,7 @@ fn nothing_that_was_typed_as_a_secret_comes_back() {
             let ran = keyfob(socket, "", &[args, json].concat());
             assert_ne!(ran.exit, Exit::Done, "{args:?}");
             let said = format!("{}{}", ran.out, ran.err);
+            assert!(!said.contains(&encoded[..12]), "{args:?}: {said}");
             assert!(ran.err.len() > 20, "it says something: {args:?}: {said}");
             for secret in secrets {
                 let part = &secret[..12];

@@ -106,6 +106,7 @@ fn a_stopped_daemon_can_be_started_again_at_once() {
 fn the_daemons_own_error_is_passed_on() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("data/store")).unwrap();
+    fs::set_permissions(dir.path().join("data"), fs::Permissions::from_mode(0o700)).unwrap();
     let output = run(dir.path(), &["list"]);
     assert_eq!(output.status.code(), Some(69));
     let error = text(&output.stderr);
@@ -287,6 +288,10 @@ fn a_shell_is_offered_the_names_there_are() {
     };
     assert!(offered(&["clear", "w"]).contains("work"));
     assert!(offered(&["use", ""]).contains("work"));
+    let mut store = command(dir.path());
+    store.args(["store", "q$(touch pwned)", "--env", "LOGIN_TOKEN"]).env("LOGIN_TOKEN", token(&key, 4_102_444_800));
+    assert!(store.output().unwrap().status.success());
+    assert!(!offered(&["use", "q"]).contains("pwned"), "what a shell would run is not offered");
     assert!(offered(&["sign", "--key", &key[..4]]).contains(&key));
     assert!(offered(&["key", "pr"]).contains("prune"));
     run(dir.path(), &["stop"]);
@@ -296,4 +301,24 @@ fn a_shell_is_offered_the_names_there_are() {
         Some(69),
         "a key that is pressed starts no daemon"
     );
+}
+
+#[test]
+fn a_doctor_says_whether_a_daemon_would_start_and_makes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let doctor = |variable: &str, value: &str| {
+        let output = command(dir.path()).env(variable, value).arg("doctor").output().unwrap();
+        (output.status.code(), text(&output.stdout).to_owned())
+    };
+    let (code, said) = doctor("KEYFOB_LOG", "info");
+    assert!(code == Some(0) && said.contains("the next command starts one"), "{said}");
+    for (variable, value) in [("KEYFOB_LOG", "loud"), ("KEYFOB_LOCK_AFTER", "soon"), ("KEYFOB_SOCKET", "/etc")] {
+        let (code, said) = doctor(variable, value);
+        assert!(code == Some(1) && said.contains("none starts: "), "{variable}: {said}");
+    }
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (code, said) = doctor("KEYFOB_DATA_DIR", file.to_str().unwrap());
+    assert!(code == Some(1) && said.contains("is not a directory"), "{said}");
+    assert!(!dir.path().join("data").exists(), "nothing was made");
 }

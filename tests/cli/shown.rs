@@ -123,7 +123,7 @@ fn a_key_pair_is_named_by_the_beginning_of_its_name() {
         assert_eq!(keyfob(&socket, "{}", &["sign", "--key", name]).exit, Exit::Usage, "{name}");
     }
     let ran = keyfob(&socket, "{}", &["stamp", "--key", "00000000"]);
-    assert!(ran.exit == Exit::Usage && ran.err.contains("no key pair begins with that"), "{}", ran.err);
+    assert!(ran.exit == Exit::Failed && ran.err.contains("no key pair begins with that"), "{}", ran.err);
     assert!(keyfob(&socket, "", &["key", "rm", &key[..8]]).out.contains(&key));
 }
 
@@ -232,10 +232,6 @@ fn a_doctor_finds_what_is_wrong_and_nothing_where_all_is_well() {
     fs::write(data.join("keyfobd.log"), "2026-01-01T00:00:00Z ERROR the disk failed\n").unwrap();
     let (exit, findings) = doctor();
     assert!(exit == Exit::Failed && !is_ok(&findings, "log"), "{findings}");
-    let stopped = daemon.stop();
-    assert!(stopped.path().exists());
-    let (_, findings) = doctor();
-    assert!(is_ok(&findings, "daemon"), "none is running: {findings}");
 }
 
 #[test]

@@ -50,8 +50,15 @@ impl TestDaemon {
         let endpoint = Endpoint::named(dir.path().join("keyfob.sock")).expect("a short path");
         let (clock, hand) = Clock::manual(Timestamp::from_secs(START));
         let data_dir = dir.path().join("data");
-        let config =
-            Config { endpoint: endpoint.clone(), data_dir, listener: None, allow_uids: Vec::new(), lock_after, clock };
+        let config = Config {
+            endpoint: endpoint.clone(),
+            data_dir,
+            is_default_dir: false,
+            listener: None,
+            allow_uids: Vec::new(),
+            lock_after,
+            clock,
+        };
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {

@@ -258,6 +258,54 @@ fn a_directory_that_cannot_be_used_is_named_for_what_it_is() {
 }
 
 #[test]
+fn a_directory_that_was_named_is_not_changed_and_has_to_be_the_vaults_own() {
+    let dir = directory();
+    let list = |data: &Path| keyfob(&[("HOME", dir.path())], &["--data-dir", data.to_str().unwrap(), "list"]);
+    let open = dir.path().join("open");
+    for mode in [0o755, 0o1777, 0o750] {
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+        let output = list(&open);
+        assert!(output.status.code() == Some(69) && text(&output).contains("others can enter"), "{}", text(&output));
+        assert_eq!(fs::metadata(&open).unwrap().permissions().mode() & 0o7777, mode, "it is as it was");
+        assert_eq!(fs::read_dir(&open).unwrap().count(), 0);
+        fs::remove_dir(&open).unwrap();
+    }
+    let full = dir.path().join("full");
+    fs::create_dir(&full).unwrap();
+    fs::set_permissions(&full, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(full.join("thesis.txt"), "").unwrap();
+    let output = list(&full);
+    assert!(output.status.code() == Some(69) && text(&output).contains("holds no vault"), "{}", text(&output));
+    assert_eq!(fs::read_dir(&full).unwrap().count(), 1);
+    let output = keyfob(&[("HOME", dir.path())], &["--data-dir", "", "clear", "--all", "--yes"]);
+    assert!(
+        output.status.code() == Some(2) && text(&output).contains("--data-dir is given and empty"),
+        "{}",
+        text(&output)
+    );
+    // What is in the socket's place stays alone there.
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let output = keyfob(&[("HOME", dir.path())], &["--socket", file.to_str().unwrap(), "list"]);
+    assert!(text(&output).contains("is not a socket"), "{}", text(&output));
+    assert!(!dir.path().join("file.lock").exists());
+}
+
+#[test]
+fn a_home_is_one_vault_though_the_socket_is_anothers() {
+    let at = Home::new();
+    let (home, run, other) = (at.path("home"), at.path("run"), at.path("tmp"));
+    assert!(keyfob(&at.login(&home, &run), &["key", "new"]).status.success());
+    let output = keyfob(&[("HOME", &other), ("XDG_RUNTIME_DIR", &run)], &["key", "prune", "--min-age", "0", "--yes"]);
+    assert_eq!(output.status.code(), Some(69));
+    let said = text(&output);
+    assert!(said.contains(home.to_str().unwrap()) && said.contains(other.to_str().unwrap()), "{said}");
+    let list = keyfob(&at.login(&home, &run), &["key", "list", "--json"]);
+    assert!(text(&list).contains("publicKey"), "nothing was done");
+}
+
+#[test]
 fn a_home_that_is_not_there_is_not_made() {
     let dir = directory();
     let missing = dir.path().join("missing");
@@ -309,7 +357,11 @@ fn nothing_is_made_in_a_home_of_somebody_else() {
     for dir in [&home, &run] {
         chown(dir, Some(1000), Some(1000)).unwrap();
     }
-    // What `sudo -E` does.
+    // What `sudo -E` does, also where an earlier one has left its traces.
+    fs::create_dir_all(at.path("home/.local/share")).unwrap();
+    let output = keyfob(&at.login(&home, &run), &["list"]);
+    assert!(text(&output).contains("belongs to user 1000"), "{}", text(&output));
+    fs::remove_dir_all(at.path("home/.local")).unwrap();
     let output = keyfob(&at.login(&home, &run), &["list"]);
     assert_eq!(output.status.code(), Some(69));
     assert!(text(&output).contains("belongs to user 1000, and you are user 0 (root)"), "{}", text(&output));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use keyfob_proto::{ListApiKeyPairs, PublicKey, SessionKey};
+use keyfob_proto::{Code, Fault, ListApiKeyPairs, PublicKey, SessionKey};
 
 use super::Failure;
 use crate::blocking;
@@ -17,14 +17,24 @@ pub(super) fn session_name(text: &str) -> Result<SessionKey, String> {
     text.parse().map_err(|error: keyfob_proto::SessionKeyError| error.to_string())
 }
 
-/// Whether a text looks like a session token or a private key.
-fn is_secret(text: &str) -> bool {
-    let is_token = text.starts_with("ey") && text.split('.').count() == 3;
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    let digits = digits.split(':').next().unwrap_or_default();
-    is_token
-        || (digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        || text.contains("-----BEGIN")
+/// Whether a text looks like a session token or a private key, or has one in it.
+pub(super) fn is_secret(text: &str) -> bool {
+    // JSON in base64, and letters and digits in a row that no name has.
+    const RUN: usize = 40;
+    let is_run =
+        |part: &str| part.len() >= RUN && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
+    let is_hex = |part: &str| part.len() >= RUN && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let has_run = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '+').any(|part| {
+        let kinds = [char::is_ascii_lowercase, char::is_ascii_uppercase, char::is_ascii_digit];
+        is_hex(part) || (is_run(part) && kinds.iter().all(|kind| part.chars().any(|c| kind(&c))))
+    });
+    text.contains("eyJ") || has_run || text.contains("-----BEGIN")
+}
+
+/// A path as it may be shown: one that looks like a secret was most likely meant for somewhere else.
+pub(super) fn shown(path: &std::path::Path) -> String {
+    let text = path.display().to_string();
+    if is_secret(&text) { "(not shown, for it looks like a secret)".to_owned() } else { text }
 }
 
 /// Reads a duration such as `15m`.
@@ -75,7 +85,8 @@ impl KeyName {
         match found[..] {
             [key] => Ok(key),
             [] => {
-                Err(Failure::Input("no key pair begins with that; `keyfob key list` shows those there are".to_owned()))
+                let message = "no key pair begins with that; `keyfob key list` shows those there are";
+                Err(Fault::new(Code::NotFound, message).into())
             }
             _ => Err(Failure::Input(format!("{} key pairs begin with that: give more of the name", found.len()))),
         }

@@ -10,7 +10,7 @@ pub(super) fn session_names() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let page = vault().and_then(|mut vault| vault.list_sessions(ListSessions::default()).ok());
         let names = page.into_iter().flat_map(|page| page.sessions).map(|session| session.session_key);
-        names.map(|key| CompletionCandidate::new(key.as_str())).collect()
+        names.filter(|key| is_plain(key.as_str())).map(|key| CompletionCandidate::new(key.as_str())).collect()
     })
 }
 
@@ -21,6 +21,13 @@ pub(super) fn key_names() -> ArgValueCandidates {
         let pairs = page.into_iter().flat_map(|page| page.key_pairs);
         pairs.map(|pair| CompletionCandidate::new(pair.public_key.to_string())).collect()
     })
+}
+
+/// Whether a shell takes a name as it is. One that it would not, such as one with a `$`, is not offered: not every shell
+/// quotes what it completes, and a name is data that may come from somebody else.
+fn is_plain(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "@/_.:+,-".contains(c);
+    name.chars().all(is_plain) && !name.starts_with('-')
 }
 
 /// The vault that the environment names, if its daemon runs: pressing a key starts none.

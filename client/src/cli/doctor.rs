@@ -5,9 +5,10 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 
 use clap::Args;
-use keyfob_proto::{DaemonStatus, Health, Place, Status};
+use keyfob_proto::{DaemonStatus, Health, Place, Startup, Status};
 use serde::Serialize;
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use super::escape::printable;
 use super::output::{GOOD, HEADING, count, wrapping_key};
 use super::time::{local, now, span};
 use super::{Failure, Session, log};
-use crate::blocking;
+use crate::{Access, blocking};
 
 /// Look at everything that the vault needs, and say what to do about what is not well
 ///
@@ -59,7 +60,7 @@ impl Doctor {
         let status = blocking::Client::connect(&access).and_then(|mut client| client.status(Status {}));
         match status {
             Ok(status) => daemon(&status, &mut findings),
-            Err(error) if error.is_absent() => findings.good("daemon", "none is running; the next command starts one"),
+            Err(error) if error.is_absent() => could_start(&access, &mut findings),
             Err(error) => findings.bad("daemon", error.to_string()),
         }
         clock(data_dir.as_deref(), &mut findings);
@@ -81,6 +82,29 @@ fn report(findings: &Findings, session: &mut Session<'_, '_>) -> Result<(), Fail
     match findings.0.iter().filter(|finding| !finding.ok).count() as u64 {
         0 => Ok(()),
         wrong => Err(Failure::Diagnosed(count(wrong, "thing"))),
+    }
+}
+
+/// Whether the next command can start the daemon, by the word of the daemon itself.
+fn could_start(access: &Access, findings: &mut Findings) {
+    let mut check = Command::new(&access.daemon);
+    check.arg("--check");
+    for (option, path) in [("--socket", access.place.named_socket()), ("--data-dir", access.place.named_data_dir())] {
+        if let Some(path) = path {
+            check.arg(option).arg(path);
+        }
+    }
+    match check.output() {
+        Ok(output) if output.status.success() => {
+            findings.good("daemon", "none is running; the next command starts one");
+        }
+        Ok(output) => match serde_json::from_slice(&output.stdout) {
+            Ok(Startup::Failed { message }) => {
+                findings.bad("daemon", format!("none is running, and none starts: {message}"));
+            }
+            _ => findings.bad("daemon", "none is running, and `keyfobd` does not say whether it would start"),
+        },
+        Err(error) => findings.bad("daemon", format!("cannot run {}: {error}", access.daemon.display())),
     }
 }
 
@@ -124,6 +148,9 @@ fn private(dir: &Path, findings: &mut Findings) {
             findings.good("permissions", "there is no vault yet; the first command makes it");
         }
         Err(error) => findings.bad("permissions", format!("cannot look at {}: {error}", dir.display())),
+        Ok(metadata) if !metadata.is_dir() => {
+            findings.bad("permissions", format!("{} is not a directory: name another", dir.display()));
+        }
         Ok(metadata) if metadata.uid() != own => {
             let owner = metadata.uid();
             findings.bad("permissions", format!("the data directory is user {owner}'s, and you are user {own}"));

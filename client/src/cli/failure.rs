@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use keyfob_proto::Fault;
 
 use super::Exit;
+use super::arguments::shown;
 use crate::Error;
 
 /// Why a command did not do what it was asked.
@@ -18,7 +19,7 @@ pub(super) enum Failure {
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
     /// A file cannot be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", shown(path))]
     File {
         /// What was tried.
         action: &'static str,

@@ -35,10 +35,11 @@ impl SecretSource {
     /// and does not see it.
     pub(super) fn read(&self, what: &str, session: &mut Session<'_, '_>) -> Result<Zeroizing<String>, Failure> {
         let text = match (&self.file, &self.env) {
-            (None, Some(name)) => match std::env::var(name) {
-                Ok(text) => Zeroizing::new(text),
-                Err(_) => return Err(Failure::Input(format!("the environment has no text in {name}"))),
-            },
+            (None, Some(name)) => {
+                let none =
+                    |_| Failure::Input("the environment has no text in the variable that --env names".to_owned());
+                Zeroizing::new(std::env::var(name).map_err(none)?)
+            }
             (Some(path), _) => utf8(read_file(path, MAX_SECRET_BYTES)?)?,
             (None, None) => {
                 if session.output.io.can_ask {
@@ -97,6 +98,9 @@ impl PassphraseSource {
     /// A new passphrase; a person is asked twice.
     pub(super) fn read_new(&self, session: &mut Session<'_, '_>) -> Result<Zeroizing<String>, Failure> {
         let passphrase = self.read("New passphrase, at least 8 characters: ", session)?;
+        if passphrase.chars().count() < 8 {
+            return Err(Failure::Input("a passphrase has at least 8 characters; nothing was changed".to_owned()));
+        }
         if self.is_given() || *self.read("The same again: ", session)? == *passphrase {
             Ok(passphrase)
         } else {

@@ -12,7 +12,7 @@ use super::complete::key_names;
 use super::input::SecretSource;
 use super::output::{HEADING, count, name};
 use super::table::{Column, lines};
-use super::{Failure, Session, private_key, time};
+use super::{Failure, Session, private_key, table, time};
 use crate::blocking;
 
 /// Create, import, list and delete API key pairs; private keys never leave the vault
@@ -99,10 +99,12 @@ impl List {
         let columns = [
             Column { heading: "KEY PAIR", least: 18 },
             Column { heading: "AGE", least: 5 },
-            Column { heading: "SESSIONS", least: 20 },
+            Column { heading: "SESSIONS", least: 32 },
         ];
-        let row =
-            |pair: &ApiKeyPairEntry| vec![pair.public_key.to_string(), time::age(pair.created_at), sessions(pair)];
+        let is_narrow = session.output.io.width.is_some();
+        let row = |pair: &ApiKeyPairEntry| {
+            vec![pair.public_key.to_string(), time::age(pair.created_at), sessions(pair, is_narrow)]
+        };
         let rows: Vec<_> = pairs.iter().map(row).collect();
         let mut lines = lines(&columns, &rows, session.output.io.width);
         lines[0] = session.output.styled(HEADING, &lines[0]);
@@ -121,10 +123,12 @@ fn all(client: &mut blocking::Client) -> Result<Vec<ApiKeyPairEntry>, Failure> {
     Ok(pairs)
 }
 
-fn sessions(pair: &ApiKeyPairEntry) -> String {
-    const SHOWN: usize = 3;
-    let names: Vec<String> = pair.session_keys.iter().take(SHOWN).map(name).collect();
-    match pair.session_count.saturating_sub(SHOWN as u64) {
+/// The sessions that name a key pair: on a terminal as many as there is room for in its column.
+fn sessions(pair: &ApiKeyPairEntry, is_narrow: bool) -> String {
+    let (shown, width) = if is_narrow { (1, 16) } else { (3, usize::MAX) };
+    let names: Vec<String> =
+        pair.session_keys.iter().take(shown).map(|key| table::shortened(&name(key), width)).collect();
+    match pair.session_count.saturating_sub(shown as u64) {
         _ if names.is_empty() => "(unused)".to_owned(),
         0 => names.join(", "),
         more => format!("{} and {more} more", names.join(", ")),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::arguments::duration;
 use super::output::{GOOD, HEADING, name};
 use super::table::{Column, lines};
-use super::time::{now, until};
+use super::time::{now, span, until};
 use super::{Failure, Session, live};
 use crate::blocking;
 
@@ -66,7 +66,11 @@ impl List {
         let entries: Vec<_> = listed.sessions.iter().map(entry).collect();
         let object = json!({ "sessions": entries, "activeSessionKey": listed.active });
         if listed.sessions.is_empty() {
-            return session.output.nothing("no sessions; `keyfob store` stores one", &object);
+            let why = match self.expiring {
+                Some(expiring) => format!("no session expires within {}", span(expiring.as_secs())),
+                None => "no sessions; `keyfob store` stores one".to_owned(),
+            };
+            return session.output.nothing(why, &object);
         }
         let text = table(session, &listed);
         session.output.print(&object, text)

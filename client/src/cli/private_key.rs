@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use keyfob_proto::{PublicKey, Secret};
 use p256::SecretKey;
 use p256::elliptic_curve::sec1::ToSec1Point;
@@ -20,8 +20,10 @@ impl fmt::Display for NoPrivateKey {
     }
 }
 
-const OTHER_CURVE: NoPrivateKey =
-    NoPrivateKey("that key cannot be read as one of the curve P-256: it may be of another curve, such as secp256k1");
+const SECP256K1: NoPrivateKey = NoPrivateKey("that is a key of the curve secp256k1, and one of P-256 is needed");
+const ED25519: NoPrivateKey = NoPrivateKey("that is a key of the curve Ed25519, and one of P-256 is needed");
+const RSA: NoPrivateKey = NoPrivateKey("that is an RSA key, and one of the curve P-256 is needed");
+const OTHER_CURVE: NoPrivateKey = NoPrivateKey("that key is damaged, or not one of the curve P-256");
 const OUT_OF_RANGE: NoPrivateKey = NoPrivateKey("that number is no private key of P-256: it is 0, or too large");
 const ENCRYPTED: NoPrivateKey =
     NoPrivateKey("that private key is encrypted: decrypt it first, for example with `openssl pkcs8`");
@@ -79,12 +81,34 @@ fn pem(text: &str) -> Result<SecretKey, NoPrivateKey> {
         Some(Zeroizing::new(text[begin..begin + length].replace('\r', "") + "\n"))
     };
     if let Some(block) = block("EC PRIVATE KEY") {
-        return SecretKey::from_sec1_pem(&block).map_err(|_| OTHER_CURVE);
+        return SecretKey::from_sec1_pem(&block).map_err(|_| kind_of(&block));
     }
     if let Some(block) = block("PRIVATE KEY") {
-        return SecretKey::from_pkcs8_pem(&block).map_err(|_| OTHER_CURVE);
+        return SecretKey::from_pkcs8_pem(&block).map_err(|_| kind_of(&block));
     }
-    Err(if has("PUBLIC KEY") { PUBLIC } else { UNKNOWN })
+    Err(if has("PUBLIC KEY") {
+        PUBLIC
+    } else if has("RSA PRIVATE KEY") {
+        RSA
+    } else {
+        UNKNOWN
+    })
+}
+
+/// What kind of key a block of PEM holds that is none of P-256, by the object identifier in it.
+fn kind_of(block: &str) -> NoPrivateKey {
+    let base64: Zeroizing<String> = block.lines().filter(|line| !line.starts_with('-')).collect::<String>().into();
+    let der = Zeroizing::new(BASE64.decode(base64.as_bytes()).unwrap_or_default());
+    let has = |identifier: &[u8]| der.windows(identifier.len()).any(|window| window == identifier);
+    if has(&[0x2b, 0x81, 0x04, 0x00, 0x0a]) {
+        SECP256K1
+    } else if has(&[0x2b, 0x65, 0x70]) {
+        ED25519
+    } else if has(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01]) {
+        RSA
+    } else {
+        OTHER_CURVE
+    }
 }
 
 fn jwk(text: &str) -> Result<SecretKey, NoPrivateKey> {
@@ -108,7 +132,8 @@ fn jwk(text: &str) -> Result<SecretKey, NoPrivateKey> {
 fn hex(text: &str) -> Result<SecretKey, NoPrivateKey> {
     let text = match text.split_once(':') {
         Some((hex, "p256" | "P256" | "P-256")) => hex,
-        Some((_, "secp256k1" | "ed25519")) => return Err(OTHER_CURVE),
+        Some((_, "secp256k1")) => return Err(SECP256K1),
+        Some((_, "ed25519")) => return Err(ED25519),
         _ => text,
     };
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
@@ -166,9 +191,16 @@ mod tests {
         let uncompressed = HEXLOWER.encode(scalar().public_key().to_sec1_point(false).as_bytes());
         let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
         let words = ["abandon"; 12].join(" ");
+        let ed25519 = "-----BEGIN PRIVATE KEY-----\n\
+            MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n-----END PRIVATE KEY-----\n";
+        let secp256k1 = "-----BEGIN EC PRIVATE KEY-----\nMC4CAQEEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4foAcGBSuBBAAK\n\
+            -----END EC PRIVATE KEY-----\n";
         for (text, expected) in [
-            (format!("{HEX}:secp256k1"), OTHER_CURVE),
-            (format!("{HEX}:ed25519"), OTHER_CURVE),
+            (format!("{HEX}:secp256k1"), SECP256K1),
+            (format!("{HEX}:ed25519"), ED25519),
+            (ed25519.to_owned(), ED25519),
+            (secp256k1.to_owned(), SECP256K1),
+            (block("RSA PRIVATE KEY"), RSA),
             (block("EC PRIVATE KEY"), OTHER_CURVE),
             (block("PRIVATE KEY"), OTHER_CURVE),
             (block("ENCRYPTED PRIVATE KEY"), ENCRYPTED),

@@ -1,10 +1,9 @@
 //! [`Session`]: one run of the command, and what every command has of it.
 
 use std::env;
-use std::ffi::OsString;
 use std::io::Write;
 
-use keyfob_proto::{Code, Place, SessionKey};
+use keyfob_proto::{Code, KeySource, Place, SessionKey, Status};
 
 use super::output::Output;
 use super::{Failure, Io, Options, arguments, input, list, unlock};
@@ -32,12 +31,12 @@ impl Session<'_, '_> {
     pub(super) fn access(&self) -> Result<Access, Failure> {
         let Options { socket, data_dir, server_uid, .. } = &self.options;
         let server_uid =
-            server_uid.clone().or_else(|| env::var("KEYFOB_SERVER_UID").ok()).filter(|uid| !uid.is_empty());
+            server_uid.clone().or_else(|| env::var("KEYFOB_SERVER_UID").ok().filter(|uid| !uid.is_empty()));
         let told = |_| Failure::Input("--server-uid or KEYFOB_SERVER_UID is not the number of a user".to_owned());
         let server_uid = server_uid.map(|uid| uid.parse()).transpose().map_err(told)?;
-        let socket = given_or_env(socket.as_ref(), "KEYFOB_SOCKET");
-        let data_dir = given_or_env(data_dir.as_ref(), "KEYFOB_DATA_DIR");
-        Ok(Access { server_uid, ..Access::new(Place::new(socket, data_dir)) })
+        let place =
+            Place::given(socket.clone(), data_dir.clone()).map_err(|error| Failure::Input(error.to_string()))?;
+        Ok(Access { server_uid, ..Access::new(place) })
     }
 
     /// The session that is meant: the one that was given, else the one that `KEYFOB_SESSION` names; none: the active one.
@@ -69,6 +68,10 @@ impl Session<'_, '_> {
         match call(client) {
             Err(Error::Fault(fault)) if fault.data.code == Code::VaultLocked && self.output.io.can_ask => {
                 self.output.note("the vault is locked")?;
+                // A passphrase is asked for anyway.
+                if client.status(Status {})?.lock.key_source != KeySource::Passphrase {
+                    self.confirm(false, "Unlock it?")?;
+                }
                 unlock::Unlock::default().unlock(client, self)?;
                 Ok(call(client)?)
             }
@@ -102,9 +105,4 @@ impl Session<'_, '_> {
         }
         self.confirm(yes, question)
     }
-}
-
-/// What was given, or else what the environment says; one that is empty is absent.
-fn given_or_env(given: Option<&OsString>, variable: &str) -> Option<OsString> {
-    given.cloned().or_else(|| env::var_os(variable)).filter(|value| !value.is_empty())
 }

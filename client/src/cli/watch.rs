@@ -62,10 +62,12 @@ fn reconnect(session: &Session<'_, '_>) -> Result<(Subscribed, Subscription), Fa
     // Nothing is ever sent: this only waits.
     let (_never, wait) = mpsc::channel::<()>();
     loop {
-        match session.connect() {
-            Ok(client) => return Ok(client.subscribe()?),
-            Err(Failure::Vault(error)) if error.is_unreachable() => drop(wait.recv_timeout(PAUSE)),
-            Err(failure) => return Err(failure),
+        match session.connect().and_then(|client| Ok(client.subscribe()?)) {
+            // One that is about to go takes a connection, and does not answer.
+            Err(Failure::Vault(error)) if error.is_unreachable() || matches!(error, Error::Disconnected(_)) => {
+                let _ = wait.recv_timeout(PAUSE);
+            }
+            subscribed => return subscribed,
         }
     }
 }

@@ -32,6 +32,7 @@ async fn served_when_free(sent: &[u8], taken: Duration) -> String {
     let config = Config {
         endpoint,
         data_dir,
+        is_default_dir: false,
         listener: None,
         allow_uids: Vec::new(),
         lock_after: LockAfter::Never,

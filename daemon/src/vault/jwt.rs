@@ -21,7 +21,8 @@ pub(super) fn payload_of(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     if !is_object(&header) {
         return Err(not_a_jwt("its header is not a JSON object"));
     }
-    if decode(signature).is_none_or(|signature| signature.is_empty()) {
+    let is_base64url = signature.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if !is_base64url || decode(signature).is_none_or(|signature| signature.is_empty()) {
         return Err(not_a_jwt("it does not end in a signature in base64url"));
     }
     let payload = decode(payload).ok_or("the payload of the session token is not base64url")?;

@@ -61,12 +61,12 @@ impl Mutation for ClearSession {
     const KIND: Kind = Kind::Removes;
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<SessionCleared, Fault> {
-        let (vault, now) = (draft.vault(), draft.now());
+        let vault = draft.vault();
         // One that has expired and is not destroyed yet is cleared like any other.
         let session_key = match &self.session_key {
             Some(key) if !vault.sessions.contains_key(key) => return Err(no_such_session(key)),
             Some(key) => key.clone(),
-            None => vault.active(now).cloned().ok_or_else(no_active_session)?,
+            None => vault.active.clone().ok_or_else(no_active_session)?,
         };
         let (deleted_public_key, was_active) = draft.remove_session(&session_key, ClearReason::Cleared);
         Ok(SessionCleared { session_key, deleted_public_key, was_active })

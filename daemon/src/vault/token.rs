@@ -145,14 +145,20 @@ fn read_token(token: Secret) -> Result<(Session, Option<u64>), String> {
     Ok((session, issued_at))
 }
 
+/// The beginning of the year 2000 in milliseconds, and in microseconds.
+const YEAR_2000_MS: u64 = 946_684_800_000;
+const YEAR_2000_US: u64 = YEAR_2000_MS * 1000;
+
 fn expiry(exp: Option<&RawValue>) -> Result<u64, String> {
     let exp = exp.ok_or("the session token lacks the claim `exp`")?;
     let wrong = |what: &str| format!("the claim `exp` of the session token is {what}");
     match whole_number(exp.get()) {
         Some(seconds @ 1..=MAX_EXPIRY) => Ok(seconds),
         Some(0) | None => Err(wrong("not a Unix time in whole seconds")),
-        Some(time) if time <= MAX_EXPIRY.saturating_mul(1000) => Err(wrong("in milliseconds: it has to be in seconds")),
-        Some(time) if time <= MAX_EXPIRY.saturating_mul(1_000_000) => {
+        Some(time @ YEAR_2000_MS..YEAR_2000_US) if time / 1000 <= MAX_EXPIRY => {
+            Err(wrong("in milliseconds: it has to be in seconds"))
+        }
+        Some(time @ YEAR_2000_US..) if time / 1_000_000 <= MAX_EXPIRY => {
             Err(wrong("in microseconds: it has to be in seconds"))
         }
         Some(_) => Err(wrong("after the year 9999")),
