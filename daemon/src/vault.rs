@@ -20,6 +20,7 @@ mod expired;
 mod expiry;
 mod jwt;
 mod key_pair;
+mod missing;
 mod mutation;
 mod read;
 mod restore;

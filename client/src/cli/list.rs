@@ -52,7 +52,10 @@ impl List {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let mut client = session.connect()?;
         if self.watch {
-            return live::run(client, &self, session);
+            return live::run(session, |session| {
+                let listed = self.read(&mut client)?;
+                Ok(table(session, &listed))
+            });
         }
         let listed = self.read(&mut client)?;
         let mut revealed = if self.reveal { session.unlocked(&mut client, reveal)? } else { HashMap::new() };
@@ -77,7 +80,7 @@ impl List {
     }
 
     /// The sessions that are asked for, in their order.
-    pub(super) fn read(&self, client: &mut blocking::Client) -> Result<Listed, Failure> {
+    fn read(&self, client: &mut blocking::Client) -> Result<Listed, Failure> {
         let mut listed = read(client)?;
         if let Some(expiring) = self.expiring {
             let end = now().saturating_add(expiring.as_secs());
@@ -125,7 +128,7 @@ fn reveal(client: &mut blocking::Client) -> Result<HashMap<SessionKey, Value>, c
 }
 
 /// The sessions as a person reads them.
-pub(super) fn table(session: &Session<'_, '_>, listed: &Listed) -> String {
+fn table(session: &Session<'_, '_>, listed: &Listed) -> String {
     let columns = [
         Column { heading: "  SESSION", least: 14 },
         Column { heading: "EXPIRES", least: 12 },

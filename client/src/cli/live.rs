@@ -1,13 +1,11 @@
-//! `keyfob list --watch`: the list, drawn again at each change and as time passes.
+//! What is drawn again at each change of the vault, and as time passes.
 
 use std::io::Write;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use super::list::{List, table};
 use super::{Failure, Session};
-use crate::blocking;
 
 /// How often the times are counted down.
 const TICK: Duration = Duration::from_secs(1);
@@ -15,8 +13,11 @@ const TICK: Duration = Duration::from_secs(1);
 /// From here on the screen is cleared: the cursor goes home, and what is below it goes.
 const HOME: &str = "\u{1b}[H\u{1b}[J";
 
-/// Draws the list until interrupted, or until the daemon stops.
-pub(super) fn run(mut client: blocking::Client, list: &List, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+/// Draws what `text` answers until interrupted, or until the daemon stops.
+pub(super) fn run(
+    session: &mut Session<'_, '_>,
+    mut text: impl FnMut(&Session<'_, '_>) -> Result<String, Failure>,
+) -> Result<(), Failure> {
     let (_, events) = session.connect()?.subscribe()?;
     let (sender, changes) = mpsc::channel();
     // It ends with the process, or when the daemon stops.
@@ -29,8 +30,7 @@ pub(super) fn run(mut client: blocking::Client, list: &List, session: &mut Sessi
         }
     });
     loop {
-        let listed = list.read(&mut client)?;
-        let text = table(session, &listed);
+        let text = text(session)?;
         let out = &mut session.output.io.stdout;
         // Into a file each list follows the one before.
         let begin = if session.output.io.width.is_some() { HOME } else { "" };

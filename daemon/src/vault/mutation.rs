@@ -9,8 +9,8 @@ use keyfob_proto::{
 };
 
 use super::draft::Draft;
-use super::expired::{no_active_session, no_such_session};
 use super::key_pair::NewKeyPair;
+use super::missing::{no_active_session, no_such_session};
 use super::read::no_key_pair;
 use super::token::Login;
 use crate::clock::Timestamp;
