@@ -126,13 +126,16 @@ impl<'a> Draft<'a> {
         self.changes.extend(pushed_out.into_iter().chain([key]).map(Change::Noted));
     }
 
-    /// Removes the sessions that name a key pair, where all of them have expired: nobody has it any more.
-    pub(super) fn expire_all_of(&mut self, key: &PublicKey) {
-        if self.vault.in_use.contains_key(key) && self.vault.key_pair(key, self.now).is_none() {
+    /// Removes the sessions that name a key pair, and the pair with them, if the vault has it and all of them have
+    /// expired. Answers whether that was so.
+    pub(super) fn expire_key_pair(&mut self, key: &PublicKey) -> bool {
+        let has_expired = self.vault.in_use.contains_key(key) && self.vault.key_pair(key, self.now).is_none();
+        if has_expired {
             for session in self.vault.sessions_of(key) {
                 self.expire(session);
             }
         }
+        has_expired
     }
 
     /// Stores a session in place of another of that name, if there is one, and deletes the other's
@@ -213,15 +216,17 @@ impl<'a> Draft<'a> {
         self.vault.warned_until = expiry;
     }
 
-    /// Takes in a key pair that the vault does not have: in use if a session names it.
+    /// Takes in a key pair that the vault does not have, or that has expired there: in use if a session names it.
     ///
     /// # Errors
     ///
     /// `VAULT_LOCKED`. Nothing was changed.
     pub(super) fn put_key_pair(&mut self, pair: &NewKeyPair) -> Result<(), Fault> {
         let keys = self.keys.ok_or(Locked)?;
+        let slot = self.take_slot()?;
+        self.expire_key_pair(pair.public_key());
         let scope = if self.vault.is_named(pair.public_key()) { Scope::InUse } else { Scope::Unused };
-        let pair = pair.seal(keys, scope, self.take_slot()?);
+        let pair = pair.seal(keys, scope, slot);
         self.insert_key_pair(pair);
         Ok(())
     }

@@ -124,7 +124,6 @@ impl Mutation for NewKeyPair {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<ApiKeyPairCreated, Fault> {
         let public_key = *self.public_key();
-        draft.expire_all_of(&public_key);
         if draft.vault().key_pair(&public_key, draft.now()).is_none() {
             draft.put_key_pair(self)?;
         }
@@ -138,9 +137,8 @@ impl Mutation for DeleteApiKeyPair {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<ApiKeyPairDeleted, Fault> {
         let Self { public_key } = *self;
-        if draft.vault().in_use.contains_key(&public_key) && draft.vault().key_pair(&public_key, draft.now()).is_none()
-        {
-            draft.expire_all_of(&public_key);
+        // No session has it any more.
+        if draft.expire_key_pair(&public_key) {
             return Ok(ApiKeyPairDeleted { public_key });
         }
         if draft.vault().key_pair(&public_key, draft.now()).is_none() {

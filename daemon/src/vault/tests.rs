@@ -267,6 +267,18 @@ fn taking_in_a_key_pair_twice_changes_nothing() {
 }
 
 #[test]
+fn a_locked_vault_keeps_what_has_expired_when_its_key_pair_cannot_be_taken_in_again() {
+    let mut bench = Bench::new();
+    let public_key = bench.log_in("a", 100);
+    bench.now += 100;
+    let keys = bench.keys.take();
+    assert_eq!(code(bench.apply(NewKeyPair::named(public_key, bench.now()))), Code::VaultLocked);
+    bench.keys = keys;
+    bench.apply(NewKeyPair::named(public_key, bench.now())).unwrap();
+    assert!(bench.vault.unused.contains_key(&public_key) && !bench.vault.sessions.contains_key(&key("a")));
+}
+
+#[test]
 fn only_what_is_there_can_be_made_active() {
     let mut bench = Bench::new();
     bench.log_in("a", 1000);
