@@ -3,8 +3,9 @@
 //! One file per command. A command makes its calls and hands the reply to `Output`, which prints it
 //! for people or as JSON; errors come back as `Failure` and are printed in one place, here. Data
 //! goes to standard output, everything else to standard error. Secrets are printed only on an explicit
-//! `--reveal`, and read from standard input, a file or the environment, a passphrase from the terminal or a file
-//! descriptor; never from an argument.
+//! `--reveal`, and read from standard input, a file, the environment or a hidden prompt, a passphrase from a hidden
+//! prompt or a file descriptor; never from an argument. What was typed is not repeated, and what comes from outside is
+//! escaped.
 
 #![allow(clippy::doc_markdown, reason = "the comments on commands and options are help texts")]
 #![allow(clippy::unused_self, reason = "every command has the same shape, also one without options")]

@@ -1,5 +1,6 @@
 //! Directories that nobody else may look into: the vault's, and the default socket's.
 
+use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -9,37 +10,69 @@ use keyfob_proto::owned_by_another;
 
 use crate::error::Error;
 
+/// What a directory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The vault.
+    Vault,
+    /// The socket.
+    Socket,
+}
+
+impl Purpose {
+    /// How another one is named.
+    pub(crate) fn named_by(self) -> &'static str {
+        match self {
+            Self::Vault => "--data-dir or KEYFOB_DATA_DIR",
+            Self::Socket => "--socket or KEYFOB_SOCKET",
+        }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vault => "the data directory",
+            Self::Socket => "the socket's directory",
+        })
+    }
+}
+
 /// A directory that is to be the user's own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Private<'a> {
     /// Where it is.
     pub(crate) path: &'a Path,
-    /// What it is for, which goes into errors.
-    pub(crate) what: &'static str,
+    /// What it is for.
+    pub(crate) purpose: Purpose,
     /// Whether its name is keyfob's own. One that a person named may be anything, and is not changed.
     pub(crate) is_default: bool,
 }
 
 impl Private<'_> {
-    /// Makes it if it is not there, with those that it is in.
+    /// Makes it if it is not there, with those that it is in; and makes it private where it is keyfob's own.
     ///
     /// # Errors
     ///
     /// As [`Private::check`], or when the system refuses.
     pub(crate) fn own(self) -> Result<(), Error> {
-        if self.check()? {
-            return Ok(());
+        if !self.check()? {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(self.path);
+            return made.map_err(self.refused("make"));
         }
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(self.path);
-        made.map_err(self.refused("make"))
+        if self.is_default {
+            let private = fs::set_permissions(self.path, fs::Permissions::from_mode(0o700));
+            private.map_err(self.refused("make private"))?;
+        }
+        Ok(())
     }
 
-    /// Whether it is there, and the user's own and nobody else's.
+    /// Whether it is there, or could be made. Changes nothing.
     ///
     /// # Errors
     ///
     /// When it belongs to another user, or one that it is to be made in does: what is made there would be locked to its
-    /// owner. When others can enter it, it holds something else than a vault, or the system refuses.
+    /// owner. When it was named and others can enter it, or the system refuses.
     pub(crate) fn check(self) -> Result<bool, Error> {
         // A link to a directory is as good, where it leads to one of the user's own.
         let metadata = match fs::metadata(self.path) {
@@ -59,11 +92,8 @@ impl Private<'_> {
         if owner != own {
             return Err(Error::NotOurs { path: self.path.to_owned(), owner, own });
         }
-        if metadata.permissions().mode() & 0o077 != 0 {
-            if !self.is_default {
-                return Err(Error::NotPrivate { path: self.path.to_owned() });
-            }
-            fs::set_permissions(self.path, fs::Permissions::from_mode(0o700)).map_err(self.refused("make private"))?;
+        if metadata.permissions().mode() & 0o077 != 0 && !self.is_default {
+            return Err(Error::NotPrivate { path: self.path.to_owned() });
         }
         Ok(true)
     }
@@ -75,8 +105,8 @@ impl Private<'_> {
     }
 
     fn refused(self, action: &'static str) -> impl FnOnce(io::Error) -> Error {
-        let Self { path, what, .. } = self;
+        let Self { path, purpose, .. } = self;
         let path = path.to_owned();
-        move |source| Error::Directory { action, what, path, source }
+        move |source| Error::Directory { action, purpose, path, source }
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use keyfob_proto::{EndpointError, PlaceError};
 
+use crate::directory::Purpose;
 use crate::file_lock::LockError;
 use crate::store::StoreError;
 
@@ -45,13 +46,13 @@ pub enum Error {
     },
     /// A directory cannot be made, or not be used.
     #[error(
-        "cannot {action} {what} {}: {source}; name another with {}", path.display(), naming(what)
+        "cannot {action} {purpose} {}: {source}; name another with {}", path.display(), purpose.named_by()
     )]
     Directory {
         /// What was tried.
         action: &'static str,
         /// What it is for.
-        what: &'static str,
+        purpose: Purpose,
         /// The directory.
         path: PathBuf,
         /// The system's reason.
@@ -144,11 +145,6 @@ impl From<EndpointError> for Error {
     fn from(error: EndpointError) -> Self {
         Self::Place(error.into())
     }
-}
-
-/// How another directory is named.
-fn naming(what: &str) -> &'static str {
-    if what == "the data directory" { "--data-dir or KEYFOB_DATA_DIR" } else { "--socket or KEYFOB_SOCKET" }
 }
 
 /// What to do about a directory of another user's.

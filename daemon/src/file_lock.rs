@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::fs::OFlags;
 
@@ -101,7 +101,7 @@ impl FileLock {
         // The file may have been another by then.
         let (locked, there) = (file.metadata()?, fs::symlink_metadata(path));
         if !there.is_ok_and(|there| (there.dev(), there.ino()) == (locked.dev(), locked.ino())) {
-            return Ok(None);
+            return Self::try_take(path);
         }
         // A second handle must not get it too.
         match open(path)?.try_lock() {
@@ -151,7 +151,7 @@ fn read(path: &Path) -> String {
 /// Lets a moment pass.
 pub(crate) fn rest() {
     // May end early, which does no harm.
-    thread::park_timeout(LOCK_LOOK_EVERY.max(Duration::from_millis(1)));
+    thread::park_timeout(LOCK_LOOK_EVERY);
 }
 
 #[cfg(test)]

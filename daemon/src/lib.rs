@@ -34,7 +34,7 @@ pub mod background;
 pub mod clock;
 pub mod config;
 pub mod connection;
-mod directory;
+pub mod directory;
 pub mod error;
 pub mod events;
 pub mod file_lock;

@@ -19,9 +19,6 @@ pub const MAX_RECORD_BYTES: usize = 8 * 1024;
 /// What is sealed of a session is never longer, in bytes: the rest of a record is what can be read of it.
 pub const MAX_SEALED_BYTES: usize = MAX_RECORD_BYTES - 128;
 
-/// The shortest passphrase, in characters.
-pub const MIN_PASSPHRASE_CHARS: usize = 8;
-
 /// The longest passphrase, in bytes.
 pub const MAX_PASSPHRASE_BYTES: usize = 1024;
 

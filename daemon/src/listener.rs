@@ -23,7 +23,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::connection;
-use crate::directory::Private;
+use crate::directory::{Private, Purpose};
 use crate::error::Error;
 use crate::file_lock::{FileLock, LockError};
 use crate::limits::{ACCEPT_PAUSE, DRAIN, MAX_CONNECTIONS, OTHER_FILES, SOCKET_LOOK_EVERY};
@@ -224,7 +224,7 @@ pub(crate) fn check(endpoint: &Endpoint) -> Result<(), Error> {
 
 /// The directory of a socket that nobody named: keyfob's own, or that of the vault.
 fn private(dir: &Path) -> Private<'_> {
-    Private { path: dir, what: "the socket's directory", is_default: true }
+    Private { path: dir, purpose: Purpose::Socket, is_default: true }
 }
 
 /// Binds the endpoint's socket, and takes the lock beside it.

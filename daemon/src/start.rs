@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use keyfob_proto::Listening;
-
 use tokio::runtime;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +16,7 @@ use tracing::{error, info};
 
 use crate::actor::{Actor, Handle, Published};
 use crate::config::Config;
-use crate::directory::Private;
+use crate::directory::{Private, Purpose};
 use crate::error::Error;
 use crate::file_lock::{FileLock, LockError};
 use crate::limits::SOCKET_PATIENCE;
@@ -170,7 +169,7 @@ fn check_data_dir(config: &Config) -> Result<(), Error> {
 }
 
 fn private(config: &Config) -> Private<'_> {
-    Private { path: &config.data_dir, what: "the data directory", is_default: config.is_default_dir }
+    Private { path: &config.data_dir, purpose: Purpose::Vault, is_default: config.is_default_dir }
 }
 
 /// Says in the data directory where the daemon listens, for those who look for it elsewhere.

@@ -14,8 +14,8 @@ use crate::{Endpoint, EndpointError};
 /// A vault, as far as somebody named it: one data directory is one vault, however it is reached.
 ///
 /// The socket of a data directory that was named is in that directory, unless the socket was named too. Where nothing
-/// was named, it is in the user's runtime directory. Clients that find nobody there look into the data directory, where
-/// a daemon says in a [`Listening`] where it listens.
+/// was named, it is in the user's runtime directory. Clients look into the data directory first, where a daemon says in a
+/// [`Listening`] where it listens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     socket: Option<PathBuf>,

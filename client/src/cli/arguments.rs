@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use keyfob_proto::{Code, Fault, ListApiKeyPairs, PublicKey, SessionKey};
+use keyfob_proto::{ApiKeyPairEntry, Code, Fault, ListApiKeyPairs, PublicKey, SessionKey};
 
 use super::Failure;
 use crate::blocking;
@@ -21,13 +21,11 @@ pub(super) fn session_name(text: &str) -> Result<SessionKey, String> {
 pub(super) fn is_secret(text: &str) -> bool {
     // JSON in base64, and letters and digits in a row that no name has.
     const RUN: usize = 40;
-    let is_run =
-        |part: &str| part.len() >= RUN && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
-    let is_hex = |part: &str| part.len() >= RUN && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let has_run = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '+').any(|part| {
-        let kinds = [char::is_ascii_lowercase, char::is_ascii_uppercase, char::is_ascii_digit];
-        is_hex(part) || (is_run(part) && kinds.iter().all(|kind| part.chars().any(|c| kind(&c))))
-    });
+    let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let kinds = [char::is_ascii_lowercase, char::is_ascii_uppercase, char::is_ascii_digit];
+    let is_mixed = |part: &str| kinds.iter().all(|kind| part.chars().any(|c| kind(&c)));
+    let mut runs = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '+').filter(|part| part.len() >= RUN);
+    let has_run = runs.any(|run| is_hex(run) || is_mixed(run));
     text.contains("eyJ") || has_run || text.contains("-----BEGIN")
 }
 
@@ -72,16 +70,8 @@ impl KeyName {
         if self.0.len() == 2 * PublicKey::BYTES {
             return self.0.parse().map_err(|error: keyfob_proto::PublicKeyError| Failure::Input(error.to_string()));
         }
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let page = client.list_api_key_pairs(ListApiKeyPairs { after, limit: None })?;
-            let names = page.key_pairs.iter().map(|pair| pair.public_key);
-            found.extend(names.filter(|key| key.to_string().starts_with(&self.0)));
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
+        let pairs = key_pairs(client)?.into_iter().map(|pair| pair.public_key);
+        let found: Vec<_> = pairs.filter(|key| key.to_string().starts_with(&self.0)).collect();
         match found[..] {
             [key] => Ok(key),
             [] => {
@@ -91,6 +81,17 @@ impl KeyName {
             _ => Err(Failure::Input(format!("{} key pairs begin with that: give more of the name", found.len()))),
         }
     }
+}
+
+/// Every key pair.
+pub(super) fn key_pairs(client: &mut blocking::Client) -> Result<Vec<ApiKeyPairEntry>, Failure> {
+    let mut page = client.list_api_key_pairs(ListApiKeyPairs::default())?;
+    let mut pairs = page.key_pairs;
+    while page.next.is_some() {
+        page = client.list_api_key_pairs(ListApiKeyPairs { after: page.next, limit: None })?;
+        pairs.append(&mut page.key_pairs);
+    }
+    Ok(pairs)
 }
 
 /// What clap found wrong, without what was typed.

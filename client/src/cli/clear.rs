@@ -5,7 +5,7 @@ use serde_json::json;
 use super::arguments::session_name;
 use super::complete::session_names;
 use super::output::{count, name};
-use super::{Failure, Session};
+use super::{Failure, Session, list};
 use crate::{Error, blocking};
 
 /// Clear a session with its key pair, or all of them
@@ -75,9 +75,9 @@ fn clear(
     // What is not there is not asked about; the vault says so.
     if !yes
         && session.output.io.can_ask
-        && let Some(key) = session.find(client, key.as_ref())?
+        && let Some(key) = list::read(client)?.find(key.as_ref())
     {
-        session.confirm(yes, &format!("Clear session {} and its key pair?", name(&key)))?;
+        session.confirm(false, &format!("Clear session {} and its key pair?", name(&key)))?;
     }
     let cleared = client.clear_session(ClearSession { session_key: key })?;
     let pair = match &cleared.deleted_public_key {

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use clap::Args;
-use keyfob_proto::MAX_LINE_BYTES;
+use keyfob_proto::{MAX_LINE_BYTES, Rekey};
 use zeroize::Zeroizing;
 
 use super::{Failure, Session};
@@ -43,7 +43,7 @@ impl SecretSource {
             (Some(path), _) => utf8(read_file(path, MAX_SECRET_BYTES)?)?,
             (None, None) => {
                 if session.output.io.can_ask {
-                    Zeroizing::new(session.ask_secret(&format!("Paste {what} (it is not shown): "))?)
+                    session.ask_secret(&format!("Paste {what} (it is not shown): "))?
                 } else {
                     utf8(read_all(&mut session.output.io.stdin, MAX_SECRET_BYTES)?)?
                 }
@@ -97,9 +97,11 @@ impl PassphraseSource {
 
     /// A new passphrase; a person is asked twice.
     pub(super) fn read_new(&self, session: &mut Session<'_, '_>) -> Result<Zeroizing<String>, Failure> {
-        let passphrase = self.read("New passphrase, at least 8 characters: ", session)?;
-        if passphrase.chars().count() < 8 {
-            return Err(Failure::Input("a passphrase has at least 8 characters; nothing was changed".to_owned()));
+        const LEAST: usize = Rekey::MIN_PASSPHRASE_CHARS;
+        let passphrase = self.read(&format!("New passphrase, at least {LEAST} characters: "), session)?;
+        if passphrase.chars().count() < LEAST {
+            let message = format!("a passphrase has at least {LEAST} characters; nothing was changed");
+            return Err(Failure::Input(message));
         }
         if self.is_given() || *self.read("The same again: ", session)? == *passphrase {
             Ok(passphrase)
@@ -117,7 +119,7 @@ fn read_passphrase(
     let text = match descriptor {
         Some(0) => utf8(read_all(&mut session.output.io.stdin, MAX_SECRET_BYTES)?)?,
         Some(descriptor) => utf8(read_file(&format!("/dev/fd/{descriptor}").into(), MAX_SECRET_BYTES)?)?,
-        None if session.output.io.can_ask => Zeroizing::new(session.ask_secret(prompt)?),
+        None if session.output.io.can_ask => session.ask_secret(prompt)?,
         None => {
             let message = format!("there is no terminal to ask on: pass the passphrase with {flag} FD");
             return Err(Failure::Input(message));

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use keyfob_proto::{
-    ApiKeyPairEntry, ClearUnusedKeyPairs, CreateApiKeyPair, DeleteApiKeyPair, ExternalKeyPair, ListApiKeyPairs,
-    PublicKey, UnusedKeyPairsCleared,
+    ApiKeyPairEntry, ClearUnusedKeyPairs, CreateApiKeyPair, DeleteApiKeyPair, ExternalKeyPair, PublicKey,
+    UnusedKeyPairsCleared,
 };
 use serde_json::json;
 
@@ -12,8 +12,7 @@ use super::complete::key_names;
 use super::input::SecretSource;
 use super::output::{HEADING, count, name};
 use super::table::{Column, lines};
-use super::{Failure, Session, private_key, table, time};
-use crate::blocking;
+use super::{Failure, Session, arguments, private_key, table, time};
 
 /// Create, import, list and delete API key pairs; private keys never leave the vault
 ///
@@ -91,7 +90,7 @@ pub(super) struct List {}
 
 impl List {
     fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let pairs = all(&mut session.connect()?)?;
+        let pairs = arguments::key_pairs(&mut session.connect()?)?;
         let object = json!({ "keyPairs": pairs });
         if pairs.is_empty() {
             return session.output.nothing("no key pairs; `keyfob key new` creates one", &object);
@@ -110,17 +109,6 @@ impl List {
         lines[0] = session.output.styled(HEADING, &lines[0]);
         session.output.print(&object, lines.join("\n"))
     }
-}
-
-/// Every key pair.
-fn all(client: &mut blocking::Client) -> Result<Vec<ApiKeyPairEntry>, Failure> {
-    let mut page = client.list_api_key_pairs(ListApiKeyPairs::default())?;
-    let mut pairs = page.key_pairs;
-    while page.next.is_some() {
-        page = client.list_api_key_pairs(ListApiKeyPairs { after: page.next, limit: None })?;
-        pairs.append(&mut page.key_pairs);
-    }
-    Ok(pairs)
 }
 
 /// The sessions that name a key pair: on a terminal as many as there is room for in its column.
@@ -153,7 +141,10 @@ impl Rm {
     fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let mut client = session.connect()?;
         let public_key = self.public_key.find(&mut client)?;
-        if all(&mut client)?.iter().any(|pair| pair.public_key == public_key && pair.session_count == 0) {
+        if arguments::key_pairs(&mut client)?
+            .iter()
+            .any(|pair| pair.public_key == public_key && pair.session_count == 0)
+        {
             session.confirm(self.yes, &format!("Delete the key pair {public_key}?"))?;
         }
         let deleted = client.delete_api_key_pair(DeleteApiKeyPair { public_key })?;
@@ -184,7 +175,7 @@ impl Prune {
         let mut client = session.connect()?;
         let is_due =
             |pair: &ApiKeyPairEntry| pair.session_count == 0 && time::now().saturating_sub(pair.created_at) >= age;
-        let due = all(&mut client)?.iter().filter(|pair| is_due(pair)).count() as u64;
+        let due = arguments::key_pairs(&mut client)?.iter().filter(|pair| is_due(pair)).count() as u64;
         if due > 0 {
             session.confirm_in_any_case(self.yes, &format!("Delete {}?", count(due, "unused key pair")))?;
         }
@@ -194,8 +185,13 @@ impl Prune {
             deleted.deleted_public_keys.append(&mut cleared.deleted_public_keys);
             deleted.more = cleared.more;
         }
-        session
-            .output
-            .print(&deleted, format!("deleted {}", count(deleted.deleted_public_keys.len() as u64, "unused key pair")))
+        let text = format!("deleted {}", count(deleted.deleted_public_keys.len() as u64, "unused key pair"));
+        session.output.print(&deleted, text)?;
+        let stay = arguments::key_pairs(&mut client)?.iter().filter(|pair| pair.session_count == 0).count() as u64;
+        if stay > 0 {
+            let text = format!("{} younger than that: a login may be in flight", count(stay, "unused key pair"));
+            session.output.note(text)?;
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Failure, Session};
+use crate::Error;
 
 /// How often the times are counted down.
 const TICK: Duration = Duration::from_secs(1);
@@ -30,7 +31,11 @@ pub(super) fn run(
         }
     });
     loop {
-        let text = text(session)?;
+        let text = match text(session) {
+            // The daemon went between two events.
+            Err(Failure::Vault(Error::Disconnected(_))) => return Err(Error::Ended.into()),
+            text => text?,
+        };
         let out = &mut session.output.io.stdout;
         // Into a file each list follows the one before.
         let begin = if session.output.io.width.is_some() { HOME } else { "" };
@@ -39,7 +44,7 @@ pub(super) fn run(
         match changes.recv_timeout(TICK) {
             Ok(change) => change?,
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(crate::Error::Ended.into()),
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::Ended.into()),
         }
         // What came together is shown together.
         for change in changes.try_iter() {

@@ -4,9 +4,10 @@ use std::env;
 use std::io::Write;
 
 use keyfob_proto::{Code, KeySource, Place, SessionKey, Status};
+use zeroize::Zeroizing;
 
 use super::output::Output;
-use super::{Failure, Io, Options, arguments, input, list, unlock};
+use super::{Failure, Io, Options, arguments, input, unlock};
 use crate::{Access, Error, blocking};
 
 /// One run of the command: its options, its output, its way to the vault.
@@ -50,15 +51,6 @@ impl Session<'_, '_> {
         }
     }
 
-    /// The name of the session that is meant, if it is there.
-    pub(super) fn find(
-        &self,
-        client: &mut blocking::Client,
-        key: Option<&SessionKey>,
-    ) -> Result<Option<SessionKey>, Failure> {
-        list::read(client).map(|listed| listed.find(key))
-    }
-
     /// Makes a call; where the vault is locked and a person can be asked, it is unlocked first.
     pub(super) fn unlocked<T>(
         &mut self,
@@ -80,9 +72,10 @@ impl Session<'_, '_> {
     }
 
     /// Asks a person for a secret, which is not shown.
-    pub(super) fn ask_secret(&mut self, prompt: &str) -> Result<String, Failure> {
+    pub(super) fn ask_secret(&mut self, prompt: &str) -> Result<Zeroizing<String>, Failure> {
         self.output.io.stderr.flush()?;
         rpassword::prompt_password(prompt)
+            .map(Zeroizing::new)
             .map_err(|error| Failure::Input(format!("there is no terminal to ask on: {error}")))
     }
 

@@ -8,7 +8,7 @@ use keyfob_proto::{By, Call, Code, Fault, KeySource, Rekey, Secret, Unlock, Vaul
 
 use super::{Service, owner_only};
 use crate::clock::Timestamp;
-use crate::limits::{MAX_DELAY_SECONDS, MAX_PASSPHRASE_BYTES, MIN_PASSPHRASE_CHARS};
+use crate::limits::{MAX_DELAY_SECONDS, MAX_PASSPHRASE_BYTES};
 use crate::seal::{Key, Locked};
 use crate::store::Origin;
 
@@ -87,7 +87,7 @@ impl Service {
         let Rekey { key_source, passphrase, current_passphrase } = call;
         match &passphrase {
             Some(passphrase) if key_source == KeySource::Passphrase => {
-                check_length(passphrase, MIN_PASSPHRASE_CHARS, (Rekey::METHOD, "passphrase"))?;
+                check_length(passphrase, Rekey::MIN_PASSPHRASE_CHARS, (Rekey::METHOD, "passphrase"))?;
             }
             None if key_source != KeySource::Passphrase => {}
             _ => {

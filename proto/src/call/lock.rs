@@ -60,6 +60,11 @@ pub struct Rekey {
     pub current_passphrase: Option<Secret>,
 }
 
+impl Rekey {
+    /// The shortest new passphrase, in characters.
+    pub const MIN_PASSPHRASE_CHARS: usize = 8;
+}
+
 /// The vault has a new root key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
