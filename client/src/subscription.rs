@@ -40,7 +40,11 @@ impl Subscription {
             None => Some(Err(Error::Protocol("a line is not an event"))),
         }));
         self.is_over = !matches!(found, Some(Ok(_)));
-        Poll::Ready(Some(found.unwrap_or(Err(Error::Ended))))
+        // One that was killed may leave a connection that was reset.
+        Poll::Ready(Some(match found {
+            None | Some(Err(Error::Disconnected(_))) => Err(Error::Ended),
+            Some(found) => found,
+        }))
     }
 }
 

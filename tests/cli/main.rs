@@ -6,6 +6,7 @@
 mod commands;
 mod misuse;
 mod program;
+mod shell;
 mod shown;
 
 use std::path::Path;

@@ -12,6 +12,7 @@ mod neighbours;
 mod reach;
 mod readme;
 mod secrets;
+mod start;
 
 /// A directory with a short path for a daemon.
 fn directory() -> tempfile::TempDir {

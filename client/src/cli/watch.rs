@@ -41,7 +41,7 @@ impl Watch {
                     left -= 1;
                     session.output.print(&event, line(&event))?;
                 }
-                Err(Error::Ended | Error::Disconnected(_)) if self.reconnect => {
+                Err(Error::Ended) if self.reconnect => {
                     session.output.note("the daemon has stopped; waiting for another")?;
                     let (subscribed, again) = reconnect(session)?;
                     events = again;
