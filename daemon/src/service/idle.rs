@@ -68,7 +68,7 @@ impl Idle {
             // A clock that was put back must not leave the vault open for longer.
             let last_use = self.last_use();
             if last_use > self.clock.now() {
-                self.begin_anew(last_use);
+                let _ = self.begin_anew(last_use);
                 continue;
             }
             let is_due = tokio::select! {
@@ -76,21 +76,21 @@ impl Idle {
                 () = self.changed.notified() => false,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
             };
-            if is_due && self.last_use() == last_use && self.lock_after() == Some(lock_after) {
+            // Before it locks: what comes afterwards is a use, also one at the same second as the last one.
+            if is_due && self.lock_after() == Some(lock_after) && self.begin_anew(last_use) {
                 match actor.lock(None).await {
                     Ok(true) => {}
                     Ok(false) => tracing::info!(unused_seconds = lock_after.as_secs(), "the vault locked itself"),
                     Err(_) => return std::future::pending().await,
                 }
-                self.begin_anew(last_use);
             }
         }
     }
 
-    /// From now on it is idle anew, unless it was used in the meantime.
-    fn begin_anew(&self, last_use: Timestamp) {
+    /// From now on it is idle anew, unless it was used in the meantime. Answers whether it was not.
+    fn begin_anew(&self, last_use: Timestamp) -> bool {
         let now = self.clock.now().secs();
-        let _ = self.last_use.compare_exchange(last_use.secs(), now, Ordering::Relaxed, Ordering::Relaxed);
+        self.last_use.compare_exchange(last_use.secs(), now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     fn last_use(&self) -> Timestamp {
