@@ -7,16 +7,38 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use keyfob_proto::{Listening, Place, Startup, Status};
+use std::time::Duration;
 
+use keyfob_proto::{Listening, Place, Startup, Status};
+use tokio::time::timeout;
+
+use crate::Error;
 use crate::link::Link;
-use crate::{Client, Error};
 
 /// The longest line that a starting daemon may say, in bytes.
 const MAX_STARTUP_BYTES: u64 = 64 * 1024;
 
-/// Which vault a client means, whom it trusts to serve it, and which daemon is started when none does.
+/// How long a client waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For a connection, and for the daemon to say which vault it serves. By default 10 seconds.
+    pub connect: Duration,
+    /// For a daemon that it starts to listen. By default 90 seconds: one that stops may take a minute.
+    pub start: Duration,
+    /// For the answer to a call; [`Prepared::within`](crate::Prepared::within) says otherwise for one. By default 60
+    /// seconds.
+    pub call: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), start: Duration::from_secs(90), call: Duration::from_secs(60) }
+    }
+}
+
+/// Which vault a client means, whom it trusts to serve it, which daemon is started when none does, and how long it waits.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Access {
     /// The vault.
     pub place: Place,
@@ -24,15 +46,21 @@ pub struct Access {
     pub daemon: PathBuf,
     /// The user who is trusted to serve the vault besides one's own and root.
     pub server_uid: Option<u32>,
+    /// How long it waits.
+    pub deadlines: Deadlines,
 }
 
 impl Access {
     /// The vault that `$KEYFOB_SOCKET` and `$KEYFOB_DATA_DIR` name, or else the one of everybody who names none.
     /// `$KEYFOB_SERVER_UID` is the number of a user who is trusted to serve it.
-    #[must_use]
-    pub fn from_env() -> Self {
-        let server_uid = env::var("KEYFOB_SERVER_UID").ok().and_then(|uid| uid.parse().ok());
-        Self { server_uid, ..Self::new(Place::from_env()) }
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ServerUid`] when that is none.
+    pub fn from_env() -> Result<Self, Error> {
+        let server_uid = env::var_os("KEYFOB_SERVER_UID").filter(|uid| !uid.is_empty());
+        let server_uid = server_uid.map(|uid| uid.to_str().and_then(|uid| uid.parse().ok()).ok_or(Error::ServerUid));
+        Ok(Self { server_uid: server_uid.transpose()?, ..Self::new(Place::from_env()) })
     }
 
     /// A vault. The program is the `keyfobd` beside the running program, or else the one in `PATH`.
@@ -40,7 +68,7 @@ impl Access {
     pub fn new(place: Place) -> Self {
         let beside = env::current_exe().ok().map(|program| program.with_file_name("keyfobd"));
         let daemon = beside.filter(|program| program.is_file()).unwrap_or_else(|| "keyfobd".into());
-        Self { place, daemon, server_uid: None }
+        Self { place, daemon, server_uid: None, deadlines: Deadlines::default() }
     }
 
     /// The vault behind this socket.
@@ -49,16 +77,54 @@ impl Access {
         Self::new(Place::new(Some(path.into().into_os_string()), None))
     }
 
+    /// Trusts this user to serve the vault, besides one's own and root.
+    #[must_use]
+    pub fn trusting(self, server_uid: u32) -> Self {
+        Self { server_uid: Some(server_uid), ..self }
+    }
+
+    /// Starts this program when no daemon answers.
+    #[must_use]
+    pub fn starting(self, daemon: impl Into<PathBuf>) -> Self {
+        Self { daemon: daemon.into(), ..self }
+    }
+
+    /// Waits as long as this says.
+    #[must_use]
+    pub fn within(self, deadlines: Deadlines) -> Self {
+        Self { deadlines, ..self }
+    }
+
+    /// Connects to the daemon of the vault, and starts it when none answers. Two that do this at the same time
+    /// reach the same one.
+    pub(crate) async fn connect_or_start(&self) -> Result<Link, Error> {
+        match self.connect().await {
+            Err(error) if error.is_absent() => {}
+            connected => return connected,
+        }
+        let started = self.start().await;
+        match (self.connect().await, started) {
+            // If it did not start because another one just did, that one is as good.
+            (Err(error), Err(not_started)) if error.is_absent() => Err(not_started),
+            (connected, _) => connected,
+        }
+    }
+
+    /// Connects to the daemon of the vault, in time.
+    pub(crate) async fn connect(&self) -> Result<Link, Error> {
+        timeout(self.deadlines.connect, self.find()).await.map_err(|_| Error::TimedOut { sent: false })?
+    }
+
     /// Connects to the daemon of the vault: at the socket that was named; else where the daemon says in the data
     /// directory that it listens, else at the default socket. A daemon of another data directory than the one that is
     /// meant gets nothing but the question which one it serves.
-    pub(crate) async fn connect(&self) -> Result<Client, Error> {
+    async fn find(&self) -> Result<Link, Error> {
         let at_default = self.place.endpoint()?;
         if self.place.named_socket().is_some() {
-            let mut client = self.connect_to(at_default.path()).await?;
+            let mut link = self.connect_to(at_default.path()).await?;
             return match self.place.named_data_dir() {
-                Some(dir) => check(&mut client, at_default.path(), dir).await.map(|()| client),
-                None => Ok(client),
+                Some(dir) => check(&mut link, at_default.path(), dir).await.map(|()| link),
+                None => Ok(link),
             };
         }
         // Without a home there is no other vault that could be meant.
@@ -66,10 +132,10 @@ impl Access {
         let said = Listening::read(&data_dir);
         if let Some(Listening { socket, .. }) = &said {
             match self.connect_to(socket).await {
-                Ok(mut client) => {
+                Ok(mut link) => {
                     // The daemon may have been killed, and the socket be another's by now.
-                    if check(&mut client, socket, &data_dir).await.is_ok() {
-                        return Ok(client);
+                    if check(&mut link, socket, &data_dir).await.is_ok() {
+                        return Ok(link);
                     }
                 }
                 Err(error) if error.is_absent() => {}
@@ -77,7 +143,7 @@ impl Access {
             }
         }
         match self.connect_to(at_default.path()).await {
-            Ok(mut client) => check(&mut client, at_default.path(), &data_dir).await.map(|()| client),
+            Ok(mut link) => check(&mut link, at_default.path(), &data_dir).await.map(|()| link),
             Err(absent) if absent.is_absent() => match said {
                 Some(Listening { pid, socket }) if is_running(pid) => Err(Error::SocketGone { pid, socket, data_dir }),
                 _ => Err(absent),
@@ -86,17 +152,20 @@ impl Access {
         }
     }
 
-    async fn connect_to(&self, socket: &Path) -> Result<Client, Error> {
-        Ok(Client::over(Link::connect(socket, self.server_uid).await?))
+    async fn connect_to(&self, socket: &Path) -> Result<Link, Error> {
+        Link::connect(socket, self.server_uid).await
     }
 
     /// Starts the daemon and waits until it listens, or says why it cannot.
-    pub(crate) async fn start(&self) -> Result<(), Error> {
+    async fn start(&self) -> Result<(), Error> {
         let access = self.clone();
-        match tokio::task::spawn_blocking(move || access.start_blocking()).await {
-            Ok(started) => started.map_err(|message| Error::NotStarted { message }),
-            Err(_) => Err(Error::NotStarted { message: "the program is shutting down".to_owned() }),
-        }
+        let starting = tokio::task::spawn_blocking(move || access.start_blocking());
+        let started = match timeout(self.deadlines.start, starting).await {
+            Ok(Ok(started)) => started,
+            Ok(Err(_)) => Err("the program is shutting down".to_owned()),
+            Err(_) => Err(format!("keyfobd did not listen within {} s", self.deadlines.start.as_secs())),
+        };
+        started.map_err(|message| Error::NotStarted { message })
     }
 
     fn start_blocking(&self) -> Result<(), String> {
@@ -129,9 +198,9 @@ impl Access {
 }
 
 /// Whether a daemon serves the vault in this directory.
-async fn check(client: &mut Client, socket: &Path, dir: &Path) -> Result<(), Error> {
+async fn check(link: &mut Link, socket: &Path, dir: &Path) -> Result<(), Error> {
     let file = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
-    let served = client.status(Status {}).await?.paths.data_dir;
+    let served = link.ask(&Status {}).await?.paths.data_dir;
     if served == dir || (file(dir).is_some() && file(&served) == file(dir)) {
         return Ok(());
     }

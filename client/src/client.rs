@@ -1,19 +1,52 @@
-//! [`Client`]: one connection, one call at a time.
+//! [`Client`]: a handle on a vault.
 
-use std::future::poll_fn;
-use std::task::{Poll, ready};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 #[allow(clippy::wildcard_imports, reason = "the protocol's table names every call and reply")]
 use keyfob_proto::call::*;
-use keyfob_proto::{Incoming, for_each_call, write_call};
+use keyfob_proto::{MAX_LINE_BYTES, Payload, PublicKey, Secret, SessionKey, for_each_call, write_call};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
 
-use crate::link::{Direction, Link};
-use crate::{Access, Error, Subscription};
+use crate::driver::{Answer, Asked, Command, Driver};
+use crate::events::Events;
+use crate::prepared::Prepared;
+use crate::{Access, Direction, Error, io};
 
-/// A connection to the vault. Open several to make calls at the same time.
+/// The most calls of one client that are under way at once; whoever makes more waits for its turn.
+const MAX_CALLS: usize = 1024;
+
+/// A handle on a vault: one connection, which all clones share.
+///
+/// Calls overlap: they are sent as they are made, and each is answered when the vault has answered it. Clones are cheap.
+/// A client works under any async runtime and under none, see [`Prepared::wait`]; not across `fork`, for the thread that
+/// reads and writes stays behind.
+///
+/// A connection that is lost is made anew by the next call. Calls that were sent and not answered fail with
+/// [`Error::Disconnected`] and are never sent twice.
+#[derive(Clone)]
 pub struct Client {
-    link: Link,
-    last_id: u64,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    access: Access,
+    /// Whether a daemon that is not there is started.
+    starts: bool,
+    commands: mpsc::UnboundedSender<Command>,
+    /// Whoever makes a call has one of them until it is answered.
+    places: Arc<Semaphore>,
+    last_id: AtomicU64,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("access", &self.shared.access).finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -22,9 +55,9 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::Unreachable`] and [`Error::SocketGone`] when there is none; [`Error::Untrusted`]; [`Error::OtherVault`];
-    /// [`Error::Place`].
+    /// [`Error::Place`]; [`Error::TimedOut`] after [`Deadlines::connect`](crate::Deadlines::connect).
     pub async fn connect(access: &Access) -> Result<Self, Error> {
-        access.connect().await
+        Self::open(access.clone(), false).await
     }
 
     /// Connects to the daemon of a vault, and starts it when none answers. Two that do this at the same time
@@ -34,101 +67,128 @@ impl Client {
     ///
     /// As [`Client::connect`], and [`Error::NotStarted`] with the daemon's own reason.
     pub async fn connect_or_start(access: &Access) -> Result<Self, Error> {
-        match access.connect().await {
-            Err(error) if error.is_absent() => {}
-            connected => return connected,
-        }
-        let started = access.start().await;
-        match (access.connect().await, started) {
-            // If it did not start because another one just did, that one is as good.
-            (Err(error), Err(not_started)) if error.is_absent() => Err(not_started),
-            (connected, _) => connected,
-        }
+        Self::open(access.clone(), true).await
     }
 
-    pub(crate) fn over(link: Link) -> Self {
-        Self { link, last_id: 0 }
+    /// [`Client::connect`] for code that is not async: blocks the thread meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn connect_blocking(access: &Access) -> Result<Self, Error> {
+        pollster::block_on(Self::connect(access))
     }
 
-    /// Shows every line that comes and goes to `observer`, for a person to look at. The lines hold
+    /// [`Client::connect_or_start`] for code that is not async: blocks the thread meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn connect_or_start_blocking(access: &Access) -> Result<Self, Error> {
+        pollster::block_on(Self::connect_or_start(access))
+    }
+
+    async fn open(access: Access, starts: bool) -> Result<Self, Error> {
+        let (commands, received) = mpsc::unbounded_channel();
+        let (connected, answer) = oneshot::channel();
+        let driver = Driver::new(access.clone(), starts, received);
+        io::runtime()?.spawn(driver.run(connected));
+        answer.await.map_err(|_| Error::Disconnected(None))??;
+        let places = Arc::new(Semaphore::new(MAX_CALLS));
+        Ok(Self { shared: Arc::new(Shared { access, starts, commands, places, last_id: AtomicU64::new(0) }) })
+    }
+
+    /// Which vault it is.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.shared.access
+    }
+
+    /// Shows every line that comes and goes from now on to `observer`, for a person to look at. The lines hold
     /// session tokens and payloads.
-    pub fn observe(&mut self, observer: impl FnMut(Direction, &[u8]) + Send + 'static) {
-        self.link.observe(Box::new(observer));
+    pub fn observe(&self, observer: impl FnMut(Direction, &[u8]) + Send + 'static) {
+        let _ = self.shared.commands.send(Command::Observe(Box::new(observer)));
     }
 
-    /// Makes a call and waits for its reply.
+    /// Prepares a call that is made of its parameters. Each call of the protocol has a method of its own, too.
+    pub fn call<C: Call>(&self, call: C) -> Prepared<'_, C> {
+        Prepared::new(self, call, self.shared.access.deadlines.call)
+    }
+
+    /// Waits until the daemon closes the connection. After `shutdown` that is when it has closed the vault.
+    pub async fn closed(&self) {
+        let (closed, told) = oneshot::channel();
+        let _ = self.shared.commands.send(Command::TellOfEnd(closed));
+        // Nobody tells any more when the driver is gone, and the connection with it.
+        let _ = told.await;
+    }
+
+    /// [`Client::closed`] for code that is not async: blocks the thread meanwhile.
+    pub fn closed_blocking(&self) {
+        pollster::block_on(self.closed());
+    }
+
+    /// [`Client::events`] for code that is not async: blocks the thread meanwhile.
     ///
     /// # Errors
     ///
-    /// [`Error::Fault`] when the daemon refuses it, [`Error::TooLong`] when it does not fit a line,
-    /// [`Error::Disconnected`] when the connection ends before the answer.
-    pub async fn call<C: Call>(&mut self, call: C) -> Result<C::Reply, Error> {
-        self.last_id += 1;
-        let id = self.last_id;
-        self.link.push(|out| write_call(out, id, &call))?;
-        let mut write_error = None;
-        // Both at once: the daemon reads no more from a client that does not read. And one that
-        // refuses a connection says why before it closes it, so read in any case.
-        poll_fn(|context| {
-            if write_error.is_none()
-                && let Poll::Ready(Err(error)) = self.link.poll_flush(context)
-            {
-                write_error = Some(error);
-            }
-            let answer = ready!(self.link.poll_find(context, |line| find_answer::<C>(line, id)));
-            Poll::Ready(answer.unwrap_or_else(|| Err(Error::Disconnected(write_error.take()))))
-        })
-        .await
+    /// The same.
+    pub fn events_blocking(&self, wanted: Subscribe) -> Result<Events, Error> {
+        pollster::block_on(self.events(wanted))
     }
 
-    /// Waits until the daemon closes the connection. After `shutdown` that is when it has closed the
-    /// vault.
-    pub async fn closed(mut self) {
-        let _ = poll_fn(|context| self.link.poll_find(context, |_| None::<Result<(), Error>>)).await;
-    }
-
-    /// Turns the connection into a stream of the vault's events, and says which was the last event
-    /// before it.
+    /// Asks for the vault's events, on a connection of their own: those that `wanted` names, from the next one on.
     ///
     /// # Errors
     ///
-    /// As [`Client::call`].
-    pub async fn subscribe(mut self) -> Result<(Subscribed, Subscription), Error> {
-        let subscribed = self.call(Subscribe {}).await?;
-        Ok((subscribed, Subscription::new(self.link)))
+    /// As [`Client::connect`], or as [`Client::connect_or_start`] if that made this client; [`Error::Fault`].
+    pub async fn events(&self, wanted: Subscribe) -> Result<Events, Error> {
+        Events::subscribe(self.shared.access.clone(), self.shared.starts, wanted).await
+    }
+
+    /// Sends a call and waits for its reply.
+    pub(crate) async fn send<C: Call>(&self, call: &C, within: Duration) -> Result<C::Reply, Error> {
+        let id = self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut line = Zeroizing::new(Vec::new());
+        write_call(&mut line, id, call);
+        // The line feed does not count.
+        if line.len() - 1 > MAX_LINE_BYTES {
+            return Err(Error::TooLong);
+        }
+        let place = Arc::clone(&self.shared.places).acquire_owned().await.map_err(|_| Error::Disconnected(None))?;
+        let (answer, answered) = oneshot::channel();
+        let deadline = Instant::now() + within;
+        let asked = Asked { id, line, deadline, answer: Answer::new(answer, place) };
+        self.shared.commands.send(Command::Call(asked)).map_err(|_| Error::Disconnected(None))?;
+        let reply = answered.await.map_err(|_| Error::Disconnected(None))??;
+        serde_json::from_slice(&reply).map_err(|_| Error::Protocol("a reply is not of the call's kind"))
     }
 }
 
-/// The answer to the call `id`, if the line is one. Answers to earlier calls, which nobody waits for
-/// any more, and events are none.
-fn find_answer<C: Call>(line: &[u8], id: u64) -> Option<Result<C::Reply, Error>> {
-    match Incoming::parse(line) {
-        Some(Incoming::Reply { id: answered, result }) if answered == id => {
-            let reply = serde_json::from_str(result.get());
-            Some(reply.map_err(|_| Error::Protocol("a reply is not of the call's kind")))
-        }
-        Some(Incoming::Fault { id: Some(answered), fault }) if answered == id => Some(Err(fault.into())),
-        Some(Incoming::Fault { id: None, fault }) => Some(Err(fault.into())),
-        Some(Incoming::Reply { .. } | Incoming::Fault { .. } | Incoming::Event(_)) => None,
-        None => Some(Err(Error::Protocol("a line is neither a reply nor a fault nor an event"))),
-    }
+/// Makes a call of what it needs.
+macro_rules! make {
+    ($call:ident) => {
+        $call::default()
+    };
+    ($call:ident $param:ident) => {
+        $call::new($param.into())
+    };
 }
 
 macro_rules! methods {
     (
-        calls { $($(#[doc = $doc:literal])+ $snake:ident: $call:ident => $reply:ident = $method:literal;)+ }
+        calls { $(
+            $(#[doc = $doc:literal])+
+            $snake:ident($($param:ident: $type:ident)?): $call:ident => $reply:ident = $method:literal;
+        )+ }
         subscriptions { $($subscriptions:tt)+ }
     ) => {
-        /// The calls of the protocol.
+        /// The calls of the protocol. What they may be given besides is said by methods of what they answer.
         impl Client {
             $(
                 $(#[doc = $doc])+
-                ///
-                /// # Errors
-                ///
-                /// As [`Client::call`].
-                pub async fn $snake(&mut self, call: $call) -> Result<$reply, Error> {
-                    self.call(call).await
+                pub fn $snake(&self $(, $param: impl Into<$type>)?) -> Prepared<'_, $call> {
+                    self.call(make!($call $($param)?))
                 }
             )+
         }

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use keyfob_proto::{EndpointError, Fault, MAX_LINE_BYTES, PlaceError};
+use keyfob_proto::{Code, EndpointError, Fault, MAX_LINE_BYTES, PlaceError};
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The daemon refused the call; `fault.data.code` says why. It had no effect, unless the code is
     /// `STORAGE_ERROR` or `INTERNAL_ERROR`, whose message says what is known.
@@ -68,6 +69,18 @@ pub enum Error {
     /// The connection ended before the answer came. Whether the call took effect is not known.
     #[error("the daemon closed the connection before it answered; whether the call took effect is not known")]
     Disconnected(#[source] Option<io::Error>),
+    /// The time for it is over. If the call was `sent`, it is not known whether it took effect.
+    #[error("{}", timed_out(*sent))]
+    TimedOut {
+        /// Whether the call was sent. If not, it had no effect.
+        sent: bool,
+    },
+    /// `$KEYFOB_SERVER_UID` is not the number of a user.
+    #[error("KEYFOB_SERVER_UID is not the number of a user")]
+    ServerUid,
+    /// The system refuses the thread that reads and writes.
+    #[error("the system refuses a thread: {0}")]
+    NoThread(#[source] io::Error),
     /// The daemon has stopped, and with it a stream of events.
     #[error("the daemon has stopped, so there are no more events")]
     Ended,
@@ -104,7 +117,25 @@ fn untrusted(path: &Path, uid: u32, own: u32) -> String {
     format!("{} is served by user {uid}, and you are user {own}, so nothing was sent: {advice}", path.display())
 }
 
+fn timed_out(sent: bool) -> &'static str {
+    if sent {
+        "the daemon did not answer in time; whether the call took effect is not known"
+    } else {
+        "the daemon took no call in time; nothing was done"
+    }
+}
+
 impl Error {
+    /// Whether it is not known if the call took effect: ask the vault.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        match self {
+            Self::Disconnected(_) | Self::Protocol(_) | Self::TimedOut { sent: true } => true,
+            Self::Fault(fault) => matches!(fault.data.code, Code::StorageError | Code::InternalError),
+            _ => false,
+        }
+    }
+
     /// Whether there is no daemon to talk to, and none could be started.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
@@ -115,13 +146,21 @@ impl Error {
             | Self::OtherVault { .. }
             | Self::NotStarted { .. }
             | Self::Ended
+            | Self::NoThread(_)
+            | Self::TimedOut { sent: false }
             | Self::Place(_) => true,
-            Self::Fault(_) | Self::TooLong | Self::Disconnected(_) | Self::Protocol(_) => false,
+            Self::Fault(_)
+            | Self::TooLong
+            | Self::Disconnected(_)
+            | Self::TimedOut { sent: true }
+            | Self::ServerUid
+            | Self::Protocol(_) => false,
         }
     }
 
     /// Whether nobody listens, so that a daemon may be started.
-    pub(crate) fn is_absent(&self) -> bool {
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => is_nobody(source),
             Self::SocketGone { .. } => true,

@@ -1,48 +1,54 @@
 //! The client of keyfob, the session vault that the apps of one machine share.
 //!
 //! ```no_run
+//! use keyfob::proto::SessionKey;
 //! use keyfob::{Access, Client};
-//! use keyfob::proto::{ClearSession, Payload, Stamp};
 //!
-//! # async fn example() -> Result<(), keyfob::Error> {
-//! let mut vault = Client::connect_or_start(&Access::from_env()).await?;
-//! let body = Payload::new(r#"{"organizationId":"…"}"#);
-//! let header = vault.stamp(Stamp { payload: body, public_key: None, session_key: None }).await?;
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let vault = Client::connect_or_start(&Access::from_env()?).await?;
+//! let work: SessionKey = "work".parse()?;
+//! let header = vault.stamp(r#"{"organizationId":"…"}"#).with_session(&work).await?;
 //! println!("{}: {}", header.stamp_header_name, header.stamp_header_value);
-//! vault.clear_session(ClearSession { session_key: None }).await?;
+//! vault.clear_session().named(&work).await?;
+//! vault.clear_all_sessions().if_exists().await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! A [`Client`] is one connection; its methods are the protocol's calls, one each, and
-//! [`Client::call`] is the way they all go. With [`Client::subscribe`] it becomes a
-//! [`Subscription`], a stream of events. [`Access`] says which vault is meant, and starts the daemon when
-//! none answers. The module
-//! [`blocking`] has the same for programs without async, over the same code.
+//! A [`Client`] is a handle on a vault; its methods are the protocol's calls, one each. What they answer is
+//! [`Prepared`]: it takes what the call may be given besides, and is made when it is awaited, or, where there is no async
+//! runtime, with [`Prepared::wait`]. [`Client::events`] is a stream of what happens in the vault. [`Access`] says which
+//! vault is meant, and starts the daemon when none answers. With the feature `turnkey`, the module `turnkey` has Turnkey's
+//! own client over a vault.
+//!
+//! One thread of the program reads and writes for all its clients. A call goes from [`Client`] to the task that owns its
+//! connection, from there as a line to the daemon, and its answer the same way back.
 //!
 //! # Invariants
 //!
-//! - A call that returns `Ok` took effect and is durable. [`Error::Fault`] says that it did not take
-//!   effect, unless its code is `STORAGE_ERROR` or `INTERNAL_ERROR`: these say themselves what is known.
-//!   After [`Error::Disconnected`] it is not known.
-//! - Dropping the future of a call leaves the client usable: the answer that nobody waits for any
-//!   more is skipped. A call that was dropped half written is finished by the next one; the daemon
-//!   waits 30 seconds for that.
+//! - A call that returns `Ok` took effect and is durable. [`Error::is_unknown`] tells those errors after which it is not
+//!   known whether the call took effect; after any other it did not.
+//! - A call is sent once or not at all. A connection that is lost is made anew for the next call.
+//! - Dropping the future of a call leaves the client usable: the answer that nobody waits for any more is skipped.
+//! - Each wait has an end, see [`Deadlines`].
 //! - Nothing here keeps or shows a private key. The vault does not give one out.
 
 mod access;
-pub mod blocking;
-#[cfg(feature = "cli")]
-pub mod cli;
 mod client;
+mod driver;
 mod error;
+mod events;
+mod io;
 mod link;
-mod subscription;
+mod prepared;
+#[cfg(feature = "turnkey")]
+pub mod turnkey;
 
 pub use keyfob_proto as proto;
 
-pub use access::Access;
+pub use access::{Access, Deadlines};
 pub use client::Client;
 pub use error::Error;
+pub use events::Events;
 pub use link::Direction;
-pub use subscription::Subscription;
+pub use prepared::Prepared;

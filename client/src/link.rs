@@ -1,5 +1,6 @@
-//! [`Link`]: lines to and from the daemon. It knows neither calls nor replies.
+//! [`Link`]: lines to and from the daemon.
 
+use std::future::poll_fn;
 use std::io;
 use std::path::Path;
 use std::task::{Context, Poll, ready};
@@ -8,7 +9,7 @@ use interprocess::local_socket::GenericFilePath;
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::tokio::Stream;
 use interprocess::local_socket::traits::tokio::Stream as _;
-use keyfob_proto::{LineBuffer, MAX_LINE_BYTES};
+use keyfob_proto::{Call, Incoming, LineBuffer, write_call};
 use tokio::io::AsyncWrite;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -24,7 +25,10 @@ pub enum Direction {
 }
 
 /// Sees every line. Lines hold tokens and payloads.
-type Observer = Box<dyn FnMut(Direction, &[u8]) + Send>;
+pub(crate) type Observer = Box<dyn FnMut(Direction, &[u8]) + Send>;
+
+/// The id of what [`Link::ask`] asks. No call of a client has it.
+const ASKED: u64 = 0;
 
 /// A connection to a daemon.
 pub(crate) struct Link {
@@ -56,20 +60,44 @@ impl Link {
         self.observer = Some(observer);
     }
 
+    pub(crate) fn into_observer(self) -> Option<Observer> {
+        self.observer
+    }
+
     /// Appends a line to what is to be written.
-    pub(crate) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
-        let before = self.out.len();
-        write(&mut self.out);
-        // The line feed does not count.
-        if self.out.len() - before - 1 > MAX_LINE_BYTES {
-            self.out[before..].zeroize();
-            self.out.truncate(before);
-            return Err(Error::TooLong);
-        }
+    pub(crate) fn push(&mut self, line: &[u8]) {
+        self.out.extend_from_slice(line);
         if let Some(observer) = &mut self.observer {
-            observer(Direction::Out, &self.out[before..]);
+            observer(Direction::Out, line);
         }
-        Ok(())
+    }
+
+    /// How much is still to be written, in bytes.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.out.len() - self.written
+    }
+
+    /// Makes a call while no other is under way, and waits for its reply.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fault`], [`Error::Disconnected`].
+    pub(crate) async fn ask<C: Call>(&mut self, call: &C) -> Result<C::Reply, Error> {
+        let mut line = Vec::new();
+        write_call(&mut line, ASKED, call);
+        self.push(&line);
+        let mut write_error = None;
+        poll_fn(|context| {
+            // A daemon that refuses a connection says why before it closes it, so reading goes on.
+            if write_error.is_none()
+                && let Poll::Ready(Err(error)) = self.poll_flush(context)
+            {
+                write_error = Some(error);
+            }
+            let answer = ready!(self.poll_find(context, |line| find_answer::<C>(line)));
+            Poll::Ready(answer.unwrap_or_else(|| Err(Error::Disconnected(write_error.take()))))
+        })
+        .await
     }
 
     /// Writes what is to be written, as much of it as can be now.
@@ -114,5 +142,18 @@ impl Link {
                 Err(error) => return Poll::Ready(Some(Err(Error::Disconnected(Some(error))))),
             }
         }
+    }
+}
+
+/// The answer to [`Link::ask`], if the line is one.
+fn find_answer<C: Call>(line: &[u8]) -> Option<Result<C::Reply, Error>> {
+    match Incoming::parse(line) {
+        Some(Incoming::Reply { id: answered, result }) if answered == ASKED => {
+            let reply = serde_json::from_str(result.get());
+            Some(reply.map_err(|_| Error::Protocol("a reply is not of the call's kind")))
+        }
+        Some(Incoming::Fault { fault, .. }) => Some(Err(fault.into())),
+        Some(Incoming::Reply { .. } | Incoming::Event(_)) => None,
+        None => Some(Err(Error::Protocol("a line is neither a reply nor a fault nor an event"))),
     }
 }

@@ -201,9 +201,9 @@ impl Connection {
                 answer(&mut self.out, id.as_ref(), result);
                 self.give_way().await;
             }
-            Step::Subscribe => {
+            Step::Subscribe(call) => {
                 self.settle().await;
-                let (result, subscription) = self.service.subscribe();
+                let (result, subscription) = self.service.subscribe(call);
                 self.subscription = Some(subscription);
                 answer(&mut self.out, id.as_ref(), result);
             }

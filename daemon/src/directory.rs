@@ -1,6 +1,5 @@
 //! Directories that nobody else may look into: the vault's, and the default socket's.
 
-use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -8,35 +7,7 @@ use std::path::Path;
 
 use keyfob_proto::owned_by_another;
 
-use crate::error::Error;
-
-/// What a directory is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// The vault.
-    Vault,
-    /// The socket.
-    Socket,
-}
-
-impl Purpose {
-    /// How another one is named.
-    pub(crate) fn named_by(self) -> &'static str {
-        match self {
-            Self::Vault => "--data-dir or KEYFOB_DATA_DIR",
-            Self::Socket => "--socket or KEYFOB_SOCKET",
-        }
-    }
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Vault => "the data directory",
-            Self::Socket => "the socket's directory",
-        })
-    }
-}
+use crate::error::{Error, Purpose};
 
 /// A directory that is to be the user's own.
 #[derive(Clone, Copy, Debug)]

@@ -1,14 +1,42 @@
 //! [`Error`]: why a daemon does not start.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use keyfob_proto::{EndpointError, PlaceError};
 
-use crate::directory::Purpose;
 use crate::file_lock::LockError;
 use crate::store::StoreError;
+
+/// What a directory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The vault.
+    Vault,
+    /// The socket.
+    Socket,
+}
+
+impl Purpose {
+    /// How another one is named.
+    pub(crate) fn named_by(self) -> &'static str {
+        match self {
+            Self::Vault => "--data-dir or KEYFOB_DATA_DIR",
+            Self::Socket => "--socket or KEYFOB_SOCKET",
+        }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vault => "the data directory",
+            Self::Socket => "the socket's directory",
+        })
+    }
+}
 
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use keyfob_proto::{Event, EventKind};
+use keyfob_proto::{Event, EventKind, Subscribe};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::limits::EVENT_BACKLOG;
@@ -35,17 +35,18 @@ impl EventLog {
         }
     }
 
-    /// A subscription, and the sequence number of the last event before it.
+    /// A subscription to what a call asks for, and the sequence number of the last event before it.
     #[must_use]
-    pub fn subscribe(&self) -> (u64, Subscription) {
+    pub fn subscribe(&self, wanted: Subscribe) -> (u64, Subscription) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        (*last, Subscription { receiver: self.sender.subscribe(), late: None, missed: false })
+        (*last, Subscription { wanted, receiver: self.sender.subscribe(), late: None, missed: false })
     }
 }
 
 /// One subscriber's place in the [`EventLog`].
 #[derive(Debug)]
 pub struct Subscription {
+    wanted: Subscribe,
     receiver: broadcast::Receiver<Event>,
     /// The event after a gap, to be told after the gap was.
     late: Option<Event>,
@@ -64,10 +65,11 @@ impl Subscription {
                 Ok(event) if self.missed => {
                     self.missed = false;
                     let resync = Event { sequence: event.sequence - 1, kind: EventKind::Resync, by: None };
-                    self.late = Some(event);
+                    self.late = Some(event).filter(|event| self.wanted.wants(&event.kind));
                     return Some(resync);
                 }
-                Ok(event) => return Some(event),
+                Ok(event) if self.wanted.wants(&event.kind) => return Some(event),
+                Ok(_) => {}
                 Err(RecvError::Lagged(_)) => self.missed = true,
                 Err(RecvError::Closed) => return None,
             }
@@ -88,7 +90,7 @@ mod tests {
     async fn a_subscription_begins_after_the_sequence_it_was_told() {
         let log = EventLog::default();
         announce(&log, 3);
-        let (sequence, mut subscription) = log.subscribe();
+        let (sequence, mut subscription) = log.subscribe(Subscribe::default());
         announce(&log, 2);
         assert_eq!(sequence, 3);
         assert_eq!(subscription.next().await.unwrap().sequence, 4);
@@ -98,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_subscriber_is_told_that_it_missed_some() {
         let log = EventLog::default();
-        let (_, mut subscription) = log.subscribe();
+        let (_, mut subscription) = log.subscribe(Subscribe::default());
         announce(&log, EVENT_BACKLOG + 10);
         let resync = subscription.next().await.unwrap();
         assert_eq!((resync.sequence, resync.kind), (10, EventKind::Resync));

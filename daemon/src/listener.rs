@@ -23,8 +23,8 @@ use tokio::time::MissedTickBehavior;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::connection;
-use crate::directory::{Private, Purpose};
-use crate::error::Error;
+use crate::directory::Private;
+use crate::error::{Error, Purpose};
 use crate::file_lock::{FileLock, LockError};
 use crate::limits::{ACCEPT_PAUSE, DRAIN, MAX_CONNECTIONS, OTHER_FILES, SOCKET_LOOK_EVERY};
 use crate::peer::{self, Allowed};

@@ -9,8 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use keyfob_proto::{
-    By, Call, Code, CreateApiKeyPair, Fault, Paths, PublicKey, Request, SessionKey, ShutdownBegun, Sign, Signed, Stamp,
-    Stamped, Subscribed,
+    By, Call, Code, Fault, Paths, Request, ShutdownBegun, Sign, Signed, Stamp, Stamped, Subscribe, Subscribed,
 };
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +23,7 @@ use crate::config::Config;
 use crate::events::Subscription;
 use crate::limits::LONG_LINES;
 use crate::seal::Depth;
-use crate::vault::{Kind, Login, Mutation, NewKeyPair, Signer};
+use crate::vault::{Kind, Login, Mutation, NewKeyPair};
 
 /// A reply as JSON, or the fault.
 pub type Answer = Result<Zeroizing<Vec<u8>>, Fault>;
@@ -35,8 +34,8 @@ pub enum Step {
     Mutation(oneshot::Receiver<Answer>),
     /// At once, but only when everything before it on its connection is answered.
     Read(Box<dyn FnOnce() -> Answer + Send>),
-    /// As a read; afterwards events come.
-    Subscribe,
+    /// As a read; afterwards these events come.
+    Subscribe(Subscribe),
 }
 
 /// Everything that a connection needs.
@@ -96,7 +95,7 @@ impl Service {
                 Err(fault) => refuse(fault),
             },
             Request::SetActiveSession(call) => self.mutate(call, by).await,
-            Request::CreateApiKeyPair(call) => match self.new_key_pair(&call) {
+            Request::CreateApiKeyPair(call) => match NewKeyPair::of(&call, self.clock.now()) {
                 Ok(pair) => self.mutate(pair, by).await,
                 Err(fault) => refuse(fault),
             },
@@ -115,6 +114,9 @@ impl Service {
                 service.used_if(!page.sessions.is_empty());
                 Ok(page)
             }),
+            Request::DescribeSession(call) => {
+                self.read(call, |service, call| service.published.vault().describe_session(call, service.clock.now()))
+            }
             Request::ListSessions(call) => {
                 self.read(call, |service, call| Ok(service.published.vault().list_sessions(call, service.clock.now())))
             }
@@ -138,13 +140,16 @@ impl Service {
                 service.shutdown.cancel();
                 Ok(ShutdownBegun {})
             }),
-            Request::Subscribe(_) => Step::Subscribe,
+            Request::Subscribe(call) => match check_subscription(&call) {
+                Ok(()) => Step::Subscribe(call),
+                Err(fault) => refuse(fault),
+            },
         }
     }
 
     /// Begins a subscription.
-    pub fn subscribe(&self) -> (Answer, Subscription) {
-        let (sequence, subscription) = self.published.events.subscribe();
+    pub fn subscribe(&self, call: Subscribe) -> (Answer, Subscription) {
+        let (sequence, subscription) = self.published.events.subscribe(call);
         (Ok(encode(&Subscribed { sequence })), subscription)
     }
 
@@ -179,31 +184,21 @@ impl Service {
         Step::Read(Box::new(move || answer(&service, &call).map(|reply| encode(&reply))))
     }
 
-    fn new_key_pair(&self, call: &CreateApiKeyPair) -> Result<NewKeyPair, Fault> {
-        match &call.external_key_pair {
-            Some(external) => NewKeyPair::import(external, self.clock.now()),
-            None => NewKeyPair::generate(self.clock.now()),
-        }
-    }
-
     fn sign(&self, call: &Sign) -> Result<Signed, Fault> {
-        let signer = signer::<Sign>(call.public_key.as_ref(), call.session_key.as_ref())?;
         let now = self.clock.now();
         let signature = self.published.open(Depth::Deep, |vault, keys| {
-            let (pair, scope) = vault.signer(signer, now)?;
-            pair.sign(keys, scope, call.payload.expose(), call.format.unwrap_or_default())
+            let format = call.format.unwrap_or_default();
+            vault.signer(&call.signer, now)?.sign(keys, call.payload.expose(), format)
         })?;
         self.idle.used();
         Ok(signature)
     }
 
     fn stamp(&self, call: &Stamp) -> Result<Stamped, Fault> {
-        let signer = signer::<Stamp>(call.public_key.as_ref(), call.session_key.as_ref())?;
         let now = self.clock.now();
-        let stamped = self.published.open(Depth::Deep, |vault, keys| {
-            let (pair, scope) = vault.signer(signer, now)?;
-            pair.stamp(keys, scope, call.payload.expose())
-        })?;
+        let stamped = self
+            .published
+            .open(Depth::Deep, |vault, keys| vault.signer(&call.signer, now)?.stamp(keys, call.payload.expose()))?;
         self.idle.used();
         Ok(stamped)
     }
@@ -225,17 +220,14 @@ fn owner_only(by: By, what: &str) -> Result<(), Fault> {
     Err(Fault::new(Code::AccessDenied, format!("only the vault's own user, or root, {what}")))
 }
 
-/// Whom a call names to sign.
-fn signer<'a, C: Call>(key_pair: Option<&'a PublicKey>, session: Option<&'a SessionKey>) -> Result<Signer<'a>, Fault> {
-    match (key_pair, session) {
-        (Some(_), Some(_)) => {
-            let message = format!("{} takes `publicKey` or `sessionKey`, not both", C::METHOD);
-            Err(Fault::new(Code::InvalidParams, message).on_params(C::METHOD, Some("sessionKey")))
-        }
-        (Some(key), None) => Ok(Signer::KeyPair(key)),
-        (None, Some(key)) => Ok(Signer::Session(key)),
-        (None, None) => Ok(Signer::Active),
+/// Refuses a subscription that names too many sessions.
+fn check_subscription(call: &Subscribe) -> Result<(), Fault> {
+    const MAX: usize = Subscribe::MAX_SESSIONS;
+    if call.session_keys.as_ref().is_none_or(|keys| keys.len() <= MAX) {
+        return Ok(());
     }
+    let message = format!("`sessionKeys` of subscribe must be an array of at most {MAX} session keys");
+    Err(Fault::new(Code::InvalidParams, message).on_params(Subscribe::METHOD, Some("sessionKeys")))
 }
 
 fn refuse(fault: Fault) -> Step {

@@ -16,8 +16,8 @@ use tracing::{error, info};
 
 use crate::actor::{Actor, Handle, Published};
 use crate::config::Config;
-use crate::directory::{Private, Purpose};
-use crate::error::Error;
+use crate::directory::Private;
+use crate::error::{Error, Purpose};
 use crate::file_lock::{FileLock, LockError};
 use crate::limits::SOCKET_PATIENCE;
 use crate::listener::{self, Socket};

@@ -9,15 +9,18 @@
 //! Checked when a vault is read from the store, kept by [`Draft`]:
 //!
 //! - the active pointer names a session that is there, or none;
-//! - a key pair is *in use* exactly when a session names it, else *unused*;
+//! - a key pair that is not kept is *in use* exactly when a session names it, else *unused*; a kept one is neither, and
+//!   belongs to no session;
 //! - what is secret of a session or key pair is sealed, in the scope of its use;
 //! - the indexes (sessions by expiry and by key pair, unused key pairs by age) list exactly what there is.
 
 mod change;
+mod chosen;
 mod contents;
 mod draft;
 mod expired;
 mod expiry;
+mod facts;
 mod jwt;
 mod key_pair;
 mod missing;
@@ -29,13 +32,14 @@ mod signature;
 mod token;
 
 pub use self::change::{Announcement, Change, Name, Removal};
+pub use self::chosen::Chosen;
 pub use self::contents::{Record, Vault};
 pub use self::draft::{Draft, Drafted};
 pub use self::expired::ExpiredName;
 pub use self::expiry::WARNING_SECONDS;
+pub use self::facts::KeyPairFacts;
 pub use self::key_pair::{KeyPair, NewKeyPair};
 pub use self::mutation::{Kind, Mutation};
-pub use self::read::Signer;
 pub use self::restore::{Inconsistent, Stored};
 pub use self::session::StoredSession;
 pub use self::token::Login;

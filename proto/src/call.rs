@@ -3,12 +3,15 @@
 //!
 //! To add a call:
 //!
-//! 1. write the call and its reply in the module of its subject, below this one;
+//! 1. write the call and its reply in the module of its subject, below this one; a type that reads a value of its own
+//!    says what form it has to have ([`crate::form`]);
 //! 2. add its row to the table in [`for_each_call!`](crate::for_each_call); now the daemon no longer
 //!    compiles;
-//! 3. serve it in the daemon, as a read or as a mutation;
-//! 4. add its golden files, renew the schema and describe it on the wire page; tests name what is
-//!    missing.
+//! 3. serve it in the daemon: a read in the service and the vault's reads, a mutation as a rule;
+//! 4. teach the test harness's model the call, if it changes the vault;
+//! 5. give its optional parameters their names in the Rust client;
+//! 6. add its golden files, renew the schema and the TypeScript types that are generated from it, describe it on the wire
+//!    page and in the changelog; tests name what is missing.
 //!
 //! The clients' methods follow from the table.
 
@@ -18,12 +21,13 @@ mod lock;
 mod params;
 mod session;
 mod signing;
+mod store_session;
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, DeserializeOwned, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -32,6 +36,8 @@ pub use self::key_pair::*;
 pub use self::lock::*;
 pub use self::session::*;
 pub use self::signing::*;
+pub use self::store_session::*;
+use crate::form::wrong;
 use crate::{Code, Fault};
 
 /// What an app asks of the vault.
@@ -42,9 +48,10 @@ pub trait Call: Serialize + DeserializeOwned {
     const METHOD: &'static str;
 }
 
-/// Hands the protocol's table to a macro of the caller: one row per call, with its documentation,
-/// as `method_name: CallType => ReplyType = "methodOnTheWire";`. The call that turns a connection
-/// into a stream of events stands apart from those that are done with their reply.
+/// Hands the protocol's table to a macro of the caller: one row per call, with its documentation, as
+/// `method_name(required_param: ItsType): CallType => ReplyType = "methodOnTheWire";`. A call that needs a parameter is
+/// made by its `new`, any other by `default`. The call that turns a connection into a stream of events stands apart from
+/// those that are done with their reply.
 #[macro_export]
 macro_rules! for_each_call {
     ($then:ident) => {
@@ -53,101 +60,107 @@ macro_rules! for_each_call {
                 /// Removes a session, its key pair unless another session names it too, and the active
                 /// pointer if it names this session: one atomic, durable step.
                 ///
-                /// Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when no session is named and none is active.
-                clear_session: ClearSession => SessionCleared = "clearSession";
+                /// Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when no session is named and none is active; `CONFLICT`.
+                clear_session(): ClearSession => SessionCleared = "clearSession";
                 /// Removes every session, every key pair that a session names, and the active pointer:
                 /// one atomic, durable step, however many there are. Unused key pairs stay, for another
-                /// app's login may be in flight.
+                /// app's login may be in flight; so do kept ones.
                 ///
                 /// Faults: `NO_SESSION_FOUND` when there is no session.
-                clear_all_sessions: ClearAllSessions => AllSessionsCleared = "clearAllSessions";
+                clear_all_sessions(): ClearAllSessions => AllSessionsCleared = "clearAllSessions";
                 /// Stores a session under its name, makes it the active one, and deletes the key pair of
                 /// the session that it replaces unless that is still in use: one atomic, durable step.
                 ///
-                /// Faults: `INVALID_TOKEN`, `SESSION_EXPIRED`, `VAULT_LOCKED`.
-                store_session: StoreSession => SessionStored = "storeSession";
+                /// Faults: `INVALID_TOKEN`, `SESSION_EXPIRED`, `KEY_PAIR_NOT_FOUND`, `CONFLICT`, `VAULT_LOCKED`.
+                store_session(session_token: Secret): StoreSession => SessionStored = "storeSession";
                 /// Reads a session, by default the active one.
                 ///
-                /// Faults: `SESSION_EXPIRED`, `VAULT_LOCKED`. Where there is no session, both fields of the reply are null.
-                get_session: GetSession => SessionFound = "getSession";
+                /// Faults: `SESSION_EXPIRED`, `VAULT_LOCKED`. Where there is no session, `session` is null.
+                get_session(): GetSession => SessionFound = "getSession";
+                /// Reads what is known of a session without its token, by default of the active one. Answered by a
+                /// locked vault too.
+                ///
+                /// Faults: `SESSION_EXPIRED`. Where there is no session, `session` is null.
+                describe_session(): DescribeSession => SessionDescribed = "describeSession";
                 /// Reads the sessions in the order of their names, a page at a time.
                 ///
                 /// Faults: `VAULT_LOCKED`.
-                get_all_sessions: GetAllSessions => SessionPage = "getAllSessions";
+                get_all_sessions(): GetAllSessions => SessionPage = "getAllSessions";
                 /// Reads the names of the sessions with what is known of them without their tokens, a page at a
                 /// time. Answered by a locked vault too.
                 ///
                 /// Faults: none.
-                list_sessions: ListSessions => SessionNames = "listSessions";
+                list_sessions(): ListSessions => SessionList = "listSessions";
                 /// Reads the name of the active session.
                 ///
                 /// Faults: none; where none is active, the name is null.
-                get_active_session_key: GetActiveSessionKey => ActiveSessionKey = "getActiveSessionKey";
+                get_active_session_key(): GetActiveSessionKey => ActiveSessionKey = "getActiveSessionKey";
                 /// Makes a session the active one.
                 ///
                 /// Faults: `NOT_FOUND`, `SESSION_EXPIRED`.
-                set_active_session: SetActiveSession => ActiveSessionSet = "setActiveSession";
+                set_active_session(session_key: SessionKey): SetActiveSession => ActiveSessionSet = "setActiveSession";
                 /// Creates a key pair inside the vault, or takes one in. Taking in one that the vault
-                /// has changes nothing.
+                /// has changes nothing but whether it is kept, and its label.
                 ///
                 /// Faults: `INVALID_KEY_PAIR`, `VAULT_LOCKED`.
-                create_api_key_pair: CreateApiKeyPair => ApiKeyPairCreated = "createApiKeyPair";
+                create_api_key_pair(): CreateApiKeyPair => ApiKeyPairCreated = "createApiKeyPair";
                 /// Reads the key pairs in the order of their names, a page at a time.
                 ///
                 /// Faults: none.
-                list_api_key_pairs: ListApiKeyPairs => ApiKeyPairPage = "listApiKeyPairs";
-                /// Deletes an unused key pair.
+                list_api_key_pairs(): ListApiKeyPairs => ApiKeyPairPage = "listApiKeyPairs";
+                /// Deletes a key pair that no session names, kept or not.
                 ///
-                /// Faults: `NOT_FOUND`, `KEY_PAIR_IN_USE`.
-                delete_api_key_pair: DeleteApiKeyPair => ApiKeyPairDeleted = "deleteApiKeyPair";
-                /// Deletes unused key pairs from a certain age on.
+                /// Faults: `KEY_PAIR_NOT_FOUND`, `KEY_PAIR_IN_USE`.
+                delete_api_key_pair(public_key: PublicKey): DeleteApiKeyPair => ApiKeyPairDeleted = "deleteApiKeyPair";
+                /// Deletes unused key pairs from a certain age on, but for kept ones.
                 ///
                 /// Faults: none.
-                clear_unused_key_pairs: ClearUnusedKeyPairs => UnusedKeyPairsCleared = "clearUnusedKeyPairs";
+                clear_unused_key_pairs(): ClearUnusedKeyPairs => UnusedKeyPairsCleared = "clearUnusedKeyPairs";
                 /// Signs bytes with a key pair of the vault, by default the active session's: ECDSA on
                 /// P-256 over SHA-256 of the payload.
                 ///
-                /// Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when nothing is named and no session is
+                /// Faults: `NOT_FOUND`; `KEY_PAIR_NOT_FOUND`; `NO_SESSION_FOUND` when nothing is named and no session is
                 /// active; `SESSION_EXPIRED`; `VAULT_LOCKED`.
-                sign: Sign => Signed = "sign";
+                sign(payload: Payload): Sign => Signed = "sign";
                 /// Makes the header that authenticates a request to Turnkey's API.
                 ///
                 /// Faults: as for `sign`.
-                stamp: Stamp => Stamped = "stamp";
+                stamp(payload: Payload): Stamp => Stamped = "stamp";
                 /// Locks the vault: its keys leave the daemon's memory. It still tells names and clears.
                 ///
                 /// Faults: none.
-                lock: Lock => VaultLocked = "lock";
+                lock(): Lock => VaultLocked = "lock";
                 /// Unlocks the vault.
                 ///
                 /// Faults: `WRONG_PASSPHRASE`, `UNLOCK_DELAYED`, `KEY_UNAVAILABLE`.
-                unlock: Unlock => VaultUnlocked = "unlock";
+                unlock(): Unlock => VaultUnlocked = "unlock";
                 /// Gives the vault a new root key, wrapped under a key from the source that is named: one atomic,
                 /// durable step. What was wrapped under the old one is overwritten. A vault that has a passphrase
                 /// needs it for this, though it is unlocked.
                 ///
                 /// Faults: `VAULT_LOCKED`, `WRONG_PASSPHRASE`, `UNLOCK_DELAYED`, `KEY_UNAVAILABLE`; `ACCESS_DENIED` to
                 /// a user that is not the vault's own.
-                rekey: Rekey => VaultRekeyed = "rekey";
+                rekey(key_source: KeySource): Rekey => VaultRekeyed = "rekey";
                 /// Says after how long without use the vault locks itself. The vault keeps it; a daemon that was told
                 /// otherwise when it was started does that.
                 ///
                 /// Faults: `ACCESS_DENIED` to a user that is not the vault's own.
-                set_lock_after: SetLockAfter => LockAfterSet = "setLockAfter";
+                set_lock_after(): SetLockAfter => LockAfterSet = "setLockAfter";
                 /// Reads the state of the daemon.
                 ///
                 /// Faults: none.
-                status: Status => DaemonStatus = "status";
+                status(): Status => DaemonStatus = "status";
                 /// Stops the daemon: it answers, finishes what it was asked before, and exits.
                 ///
                 /// Faults: none.
-                shutdown: Shutdown => ShutdownBegun = "shutdown";
+                shutdown(): Shutdown => ShutdownBegun = "shutdown";
             }
             subscriptions {
-                /// Asks for the vault's events on this connection, from the next one on.
+                /// Asks for the vault's events on this connection, from the next one on: all of them, or those of some
+                /// types or sessions.
                 ///
                 /// Faults: none.
-                subscribe: Subscribe => Subscribed = "subscribe";
+                subscribe(): Subscribe => Subscribed = "subscribe";
             }
         }
     };
@@ -157,7 +170,7 @@ macro_rules! define_requests {
     (calls { $($calls:tt)+ } subscriptions { $($subscriptions:tt)+ }) => {
         define_requests! { $($calls)+ $($subscriptions)+ }
     };
-    ($($(#[doc = $doc:literal])+ $snake:ident: $call:ident => $reply:ident = $method:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $snake:ident($($param:ident: $type:ident)?): $call:ident => $reply:ident = $method:literal;)+) => {
         $(
             impl Call for $call {
                 type Reply = $reply;
@@ -262,6 +275,7 @@ impl Limit {
 
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(u16::deserialize(deserializer)?).ok_or_else(|| de::Error::custom("out of range"))
+        let limit = u16::deserialize(deserializer).ok().and_then(Self::new);
+        limit.ok_or_else(|| wrong("a whole number from 1 to 1000"))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{KeySource, PublicKey, SessionKey};
+use crate::{KeySource, Label, PublicKey, SessionKey};
 
 /// One change of the vault, as every subscriber sees it: after it is durable, in commit order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,24 @@ pub enum EventKind {
         /// The session.
         session_key: SessionKey,
         /// Why it is gone.
-        reason: ClearReason,
+        reason: RemovalReason,
+    },
+    /// A key pair came into the vault, or is kept from now on.
+    KeyPairCreated {
+        /// The key pair.
+        public_key: PublicKey,
+        /// Whether it is kept.
+        kept: bool,
+        /// What people call it; absent: nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<Label>,
+    },
+    /// A key pair is gone.
+    KeyPairDeleted {
+        /// The key pair.
+        public_key: PublicKey,
+        /// Why it is gone.
+        reason: RemovalReason,
     },
     /// Another session is active now, or none.
     ActiveSessionChanged {
@@ -70,11 +87,116 @@ pub enum EventKind {
     Unknown,
 }
 
-/// Why a session is gone.
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// A session.
+    Session(&'a SessionKey),
+    /// A key pair.
+    KeyPair(&'a PublicKey),
+    /// The vault, or which session is the active one.
+    Vault,
+}
+
+/// The type of an event, for those who want only some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum ClearReason {
+pub enum EventType {
+    /// [`EventKind::SessionStored`].
+    SessionStored,
+    /// [`EventKind::SessionCleared`].
+    SessionCleared,
+    /// [`EventKind::KeyPairCreated`].
+    KeyPairCreated,
+    /// [`EventKind::KeyPairDeleted`].
+    KeyPairDeleted,
+    /// [`EventKind::ActiveSessionChanged`].
+    ActiveSessionChanged,
+    /// [`EventKind::SessionExpiring`].
+    SessionExpiring,
+    /// [`EventKind::VaultLocked`].
+    VaultLocked,
+    /// [`EventKind::VaultUnlocked`].
+    VaultUnlocked,
+    /// [`EventKind::VaultRekeyed`].
+    VaultRekeyed,
+}
+
+impl EventType {
+    /// Every type of protocol 1.
+    pub const ALL: &[Self] = &[
+        Self::SessionStored,
+        Self::SessionCleared,
+        Self::KeyPairCreated,
+        Self::KeyPairDeleted,
+        Self::ActiveSessionChanged,
+        Self::SessionExpiring,
+        Self::VaultLocked,
+        Self::VaultUnlocked,
+        Self::VaultRekeyed,
+    ];
+
+    /// Its name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SessionStored => "sessionStored",
+            Self::SessionCleared => "sessionCleared",
+            Self::KeyPairCreated => "keyPairCreated",
+            Self::KeyPairDeleted => "keyPairDeleted",
+            Self::ActiveSessionChanged => "activeSessionChanged",
+            Self::SessionExpiring => "sessionExpiring",
+            Self::VaultLocked => "vaultLocked",
+            Self::VaultUnlocked => "vaultUnlocked",
+            Self::VaultRekeyed => "vaultRekeyed",
+        }
+    }
+}
+
+impl EventKind {
+    /// Its type. None for those that every subscriber gets.
+    #[must_use]
+    pub fn event_type(&self) -> Option<EventType> {
+        Some(match self {
+            Self::SessionStored { .. } => EventType::SessionStored,
+            Self::SessionCleared { .. } => EventType::SessionCleared,
+            Self::KeyPairCreated { .. } => EventType::KeyPairCreated,
+            Self::KeyPairDeleted { .. } => EventType::KeyPairDeleted,
+            Self::ActiveSessionChanged { .. } => EventType::ActiveSessionChanged,
+            Self::SessionExpiring { .. } => EventType::SessionExpiring,
+            Self::VaultLocked => EventType::VaultLocked,
+            Self::VaultUnlocked => EventType::VaultUnlocked,
+            Self::VaultRekeyed { .. } => EventType::VaultRekeyed,
+            Self::Resync | Self::Unknown => return None,
+        })
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn subject(&self) -> Subject<'_> {
+        match self {
+            Self::SessionStored { session_key, .. }
+            | Self::SessionCleared { session_key, .. }
+            | Self::SessionExpiring { session_key, .. } => Subject::Session(session_key),
+            Self::KeyPairCreated { public_key, .. } | Self::KeyPairDeleted { public_key, .. } => {
+                Subject::KeyPair(public_key)
+            }
+            Self::ActiveSessionChanged { .. }
+            | Self::VaultLocked
+            | Self::VaultUnlocked
+            | Self::VaultRekeyed { .. }
+            | Self::Resync
+            | Self::Unknown => Subject::Vault,
+        }
+    }
+}
+
+/// Why a session or a key pair is gone. A key pair goes for the reasons of the session that it goes with, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum RemovalReason {
     /// `clearSession` named it, or it was the active one.
     Cleared,
     /// `clearAllSessions`.
@@ -83,6 +205,10 @@ pub enum ClearReason {
     Expired,
     /// `storeSession` put another session in its place.
     Replaced,
+    /// `deleteApiKeyPair` named the key pair.
+    Deleted,
+    /// `clearUnusedKeyPairs`: no session named the key pair, and it was old enough.
+    Pruned,
     /// A reason of a newer daemon.
     #[serde(other)]
     #[cfg_attr(feature = "schema", schemars(skip))]
@@ -103,6 +229,13 @@ pub struct By {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_type_is_called_what_its_events_say() {
+        for event_type in EventType::ALL {
+            assert_eq!(serde_json::to_value(event_type).unwrap(), event_type.as_str());
+        }
+    }
 
     #[test]
     fn an_event_of_a_newer_daemon_is_read_as_unknown() {

@@ -73,11 +73,16 @@ codes! {
     InvalidParams = "INVALID_PARAMS", -32602;
     /// The daemon failed in a way that it should not; its log says more.
     InternalError = "INTERNAL_ERROR", -32603;
-    /// There is no such session or key pair.
+    /// There is no such session.
     NotFound = "NOT_FOUND", -32000;
+    /// The vault does not have that key pair.
+    KeyPairNotFound = "KEY_PAIR_NOT_FOUND", -32000;
+    /// Another session is there than the caller expected: somebody stored or cleared it meanwhile. Nothing was changed.
+    /// `data.publicKey` names the key pair of the one that is there, if there is one.
+    Conflict = "CONFLICT", -32000;
     /// No session is active, or there is none at all.
     NoSessionFound = "NO_SESSION_FOUND", -32000;
-    /// The session token cannot be read, or lacks a claim.
+    /// The session token cannot be read, or lacks a claim; `data.field` names the claim at fault.
     InvalidToken = "INVALID_TOKEN", -32000;
     /// The session, or the session token, has expired: log in again. `data.expiry` says when.
     SessionExpired = "SESSION_EXPIRED", -32000;
@@ -157,7 +162,7 @@ pub struct FaultData {
     /// The method concerned, when its parameters are at fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// The parameter at fault.
+    /// The parameter at fault, or the claim of the session token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// When the session expired, in seconds since the Unix epoch.
@@ -213,9 +218,16 @@ impl Fault {
 
     /// Names the method and, if it is known, the parameter at fault.
     #[must_use]
-    pub fn on_params(mut self, method: &'static str, field: Option<&'static str>) -> Self {
+    pub fn on_params(mut self, method: &'static str, field: Option<&str>) -> Self {
         self.data.method = Some(method.to_owned());
         self.data.field = field.map(str::to_owned);
+        self
+    }
+
+    /// Names the claim at fault.
+    #[must_use]
+    pub fn on_claim(mut self, claim: &'static str) -> Self {
+        self.data.field = Some(claim.to_owned());
         self
     }
 }

@@ -3,24 +3,26 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::HEXLOWER;
-use serde::de::{self, Deserialize, Deserializer};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 
+use crate::form::text;
+
 /// The compressed form of a P-256 public key, which is also the name of its key pair: 33 bytes,
-/// written as 66 lower-case hex characters that begin with `02` or `03`.
+/// written as 66 lower-case hex characters that begin with `02` or `03`. Upper case is read too.
 ///
 /// The shape is checked, not the curve: whether the point exists is known where keys are used.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublicKey(
-    #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^0[23][0-9a-f]{64}$")))]
+    #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^0[23][0-9a-fA-F]{64}$")))]
     [u8; Self::BYTES],
 );
 
 /// The text or bytes are not shaped like a compressed P-256 public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a public key is 66 lower-case hex characters that begin with 02 or 03")]
+#[error("a public key is 66 hex characters that begin with 02 or 03")]
 pub struct PublicKeyError;
 
 impl PublicKey {
@@ -54,7 +56,7 @@ impl FromStr for PublicKey {
             return Err(PublicKeyError);
         }
         let mut point = [0; Self::BYTES];
-        match HEXLOWER.decode_mut(hex.as_bytes(), &mut point) {
+        match HEXLOWER_PERMISSIVE.decode_mut(hex.as_bytes(), &mut point) {
             Ok(_) => Self::try_from(point.as_slice()),
             Err(_) => Err(PublicKeyError),
         }
@@ -81,7 +83,8 @@ impl Serialize for PublicKey {
 
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        std::borrow::Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        const FORM: &str = "a compressed P-256 public key: 66 hex characters that begin with 02 or 03";
+        text(deserializer, FORM, |hex| hex.parse().ok())
     }
 }
 
@@ -97,10 +100,18 @@ mod tests {
     }
 
     #[test]
+    fn upper_case_is_read_and_written_lower() {
+        for hex in [HEX.to_uppercase(), HEX.replace('a', "A")] {
+            assert_eq!(hex.parse::<PublicKey>().unwrap().to_string(), HEX);
+            assert_eq!(serde_json::from_value::<PublicKey>(hex.into()).unwrap().to_string(), HEX);
+        }
+    }
+
+    #[test]
     fn other_shapes_are_refused() {
         let uncompressed = format!("04{}", &HEX[2..]);
         let long = format!("{HEX}00");
-        for wrong in ["", "03", &HEX.to_uppercase(), &uncompressed, &long, &HEX.replace('c', "g")] {
+        for wrong in ["", "03", &format!("0x{}", &HEX[2..]), &uncompressed, &long, &HEX.replace('c', "g")] {
             assert_eq!(wrong.parse::<PublicKey>(), Err(PublicKeyError), "{wrong}");
         }
     }

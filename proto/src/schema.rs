@@ -5,15 +5,17 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::{Event, Fault, PROTOCOL_VERSION, for_each_call};
+use crate::{Code, Event, Fault, PROTOCOL_VERSION, for_each_call};
 
 /// Every message of the protocol as one JSON Schema (draft 2020-12).
 ///
 /// A line matches one of `request`, `reply`, `fault` and `event` under `$defs`. Which parameters and
-/// which result belong to a method is under `methods`, each a reference into `$defs`.
+/// which result belong to a method is under `methods`, each a reference into `$defs`; what a fault's `data.code` may be is
+/// under `codes`.
 #[must_use]
 pub fn protocol() -> Value {
-    let mut types = SchemaSettings::draft2020_12().into_generator();
+    // As it is written: what is always there is required, also where it may be null.
+    let mut types = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let methods = methods(&mut types);
     let fault = reference::<Fault>(&mut types);
     let event = reference::<Event>(&mut types);
@@ -40,13 +42,16 @@ pub fn protocol() -> Value {
         "event".to_owned(),
         message(&["jsonrpc", "method", "params"], json!({ "method": { "const": "event" }, "params": event })),
     );
+    let codes: Map<String, Value> =
+        Code::ALL.iter().map(|code| (code.as_str().to_owned(), code.meaning().into())).collect();
     let lines = ["request", "reply", "fault", "event"].map(|name| json!({ "$ref": format!("#/$defs/{name}") }));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": format!("keyfob protocol {PROTOCOL_VERSION}"),
-        "description": "One line of the protocol. `methods` pairs each method's params with its result.",
+        "description": "One line of the protocol. `methods` pairs each method's params with its result; `codes` says what each fault means.",
         "oneOf": lines,
         "methods": methods,
+        "codes": codes,
         "$defs": definitions,
     })
 }
@@ -57,7 +62,7 @@ fn methods(types: &mut SchemaGenerator) -> Map<String, Value> {
         (calls { $($calls:tt)+ } subscriptions { $($subscriptions:tt)+ }) => {
             add_methods! { $($calls)+ $($subscriptions)+ }
         };
-        ($($(#[doc = $doc:literal])+ $snake:ident: $call:ident => $reply:ident = $method:literal;)+) => {
+        ($($(#[doc = $doc:literal])+ $snake:ident($($param:ident: $type:ident)?): $call:ident => $reply:ident = $method:literal;)+) => {
             $(methods.insert($method.to_owned(), json!({
                 "description": concat!($($doc, "\n"),+).trim(),
                 "params": reference::<crate::$call>(types),

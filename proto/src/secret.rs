@@ -3,9 +3,11 @@
 use std::fmt;
 
 use data_encoding::BASE64;
-use serde::de::{self, Deserialize, Deserializer};
+use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
+
+use crate::form::text;
 
 /// A string that is a secret: a session token, a private key in hex.
 ///
@@ -25,6 +27,18 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
     }
 }
 
@@ -69,6 +83,30 @@ impl Payload {
     }
 }
 
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(bytes)
+    }
+}
+
+impl From<&[u8]> for Payload {
+    fn from(bytes: &[u8]) -> Self {
+        Self::new(bytes)
+    }
+}
+
+impl From<String> for Payload {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Payload {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes, redacted)", self.0.len())
@@ -83,8 +121,8 @@ impl Serialize for Payload {
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Zeroizing::new(String::deserialize(deserializer)?);
-        BASE64.decode(text.as_bytes()).map(Self::new).map_err(|_| de::Error::custom("not base64"))
+        let bytes = |text: &str| BASE64.decode(text.as_bytes()).ok().map(Self::new);
+        text(deserializer, "bytes in base64 (standard alphabet, padded)", bytes)
     }
 }
 

@@ -1,13 +1,13 @@
 //! [`Session`] and the [`SessionKey`] that names it.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::de::{self, Deserializer};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::form::text;
 use crate::{PublicKey, Secret};
 
 /// The session key that Turnkey's SDK uses when the app names none.
@@ -80,7 +80,7 @@ impl Serialize for SessionKey {
 
 impl<'de> Deserialize<'de> for SessionKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        text(deserializer, "a string of 1 to 512 bytes of UTF-8", |name| name.parse().ok())
     }
 }
 

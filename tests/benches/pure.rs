@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use keyfob_proto::{ClearSession, Envelope, GetSession, LineBuffer, Request, Secret, SessionKey, StoreSession};
+use keyfob_proto::{ClearSession, Envelope, GetSession, LineBuffer, Request, Secret, SessionKey, Signer, StoreSession};
 use keyfob_tests::login::token;
 use keyfob_tests::model::KeyPair as Pair;
 use keyfobd::clock::Timestamp;
 use keyfobd::seal::{Depth, Key, Scope, Sealed, Slot, VaultKeys, on_wiped_stack};
-use keyfobd::vault::{Draft, Login, Mutation, NewKeyPair, Signer, Vault};
+use keyfobd::vault::{Draft, Login, Mutation, NewKeyPair, Vault};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
@@ -36,7 +36,7 @@ fn wire(criterion: &mut Criterion) {
 fn login(name: &str, public_key: &str) -> Login {
     let session_key = Some(name.parse().expect("a session key"));
     let session_token = Secret::new(token(public_key, 4_000_000_000));
-    Login::read(StoreSession { session_key, session_token }).expect("a token")
+    Login::read(StoreSession { session_key, ..StoreSession::new(session_token) }).expect("a token")
 }
 
 fn keys() -> VaultKeys {
@@ -64,7 +64,7 @@ fn rules(criterion: &mut Criterion) {
         let vault = vault(sessions);
         let key: SessionKey = "5".parse().expect("a session key");
         criterion.bench_function(&format!("read a session of {sessions}, as JSON"), |bencher| {
-            let call = GetSession { session_key: Some(key.clone()) };
+            let call = GetSession::from(key.clone());
             bencher.iter(|| {
                 let found = on_wiped_stack(Depth::Shallow, || vault.get_session(black_box(&call), NOW, Some(&keys)));
                 serde_json::to_vec(&found.expect("a session")).expect("JSON")
@@ -72,7 +72,7 @@ fn rules(criterion: &mut Criterion) {
         });
         criterion.bench_function(&format!("clear a session of {sessions}"), |bencher| {
             bencher.iter_batched(
-                || (vault.clone(), ClearSession { session_key: Some(key.clone()) }),
+                || (vault.clone(), ClearSession::from(key.clone())),
                 |(vault, clear)| {
                     let mut stock = VecDeque::new();
                     let mut draft = Draft::new(vault, NOW, None, &mut stock);
@@ -87,10 +87,10 @@ fn rules(criterion: &mut Criterion) {
 
 fn signatures(criterion: &mut Criterion) {
     let (vault, keys) = (vault(1), keys());
-    let (pair, scope) = vault.signer(Signer::Active, NOW).expect("a session");
+    let chosen = vault.signer(&Signer::Active, NOW).expect("a session");
     criterion.bench_function("create a key pair", |bencher| bencher.iter(|| NewKeyPair::generate(NOW)));
     criterion.bench_function("stamp 256 bytes", |bencher| {
-        bencher.iter(|| on_wiped_stack(Depth::Deep, || pair.stamp(Some(&keys), scope, black_box(&[7; 256]))));
+        bencher.iter(|| on_wiped_stack(Depth::Deep, || chosen.stamp(Some(&keys), black_box(&[7; 256]))));
     });
 }
 

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use keyfob::cli::Exit;
+use keyfob_cli::Exit;
 use keyfob_tests::TestDaemon;
 use keyfob_tests::login::{fixture, fixture_key_pair, token};
 use serde_json::{Value, json};
@@ -123,9 +123,12 @@ fn a_person_is_asked_before_something_is_destroyed() {
 #[test]
 fn tokens_are_shown_only_when_asked_for() {
     let vault = Vault::new();
-    vault.daemon.connect().call("storeSession", json!({ "sessionToken": fixture("profile+scope"), "sessionKey": "a" }));
+    vault.daemon.connect().call(
+        "storeSession",
+        json!({ "sessionToken": fixture("profile+scope"), "sessionKey": "a", "withoutKeyPair": true }),
+    );
     let secret = fixture("profile+scope");
-    let stored = vault.done(&secret, &["store", "b", "--json"]);
+    let stored = vault.done(&secret, &["store", "b", "--without-key-pair", "--json"]);
     for args in [&["show"][..], &["show", "a"], &["list"], &["show", "a", "--json"], &["list", "--json"]] {
         let out = vault.done("", args);
         assert!(!out.contains(&secret) && !stored.contains(&secret), "{args:?}: {out}");
@@ -189,7 +192,10 @@ fn key_pairs_are_listed_deleted_and_pruned() {
     let used = vault.log_in("a");
     let unused = vault.done("", &["key", "new"]).trim().to_owned();
     let list = vault.done("", &["key", "list"]);
-    assert!(list.contains(&format!("{used}  0 s  a")) && list.contains(&format!("{unused}  0 s  (unused)")), "{list}");
+    assert!(
+        list.contains(&format!("{used}  0 s         a")) && list.contains(&format!("{unused}  0 s         (unused)")),
+        "{list}"
+    );
     assert_eq!(vault.json("", &["key", "list"])["keyPairs"].as_array().unwrap().len(), 2);
     let ran = keyfob(&vault.socket, "", &["key", "rm", &used]);
     assert!(ran.exit == Exit::Failed && ran.err.contains("(KEY_PAIR_IN_USE)"), "{}", ran.err);
@@ -240,7 +246,7 @@ fn status_and_watch_show_what_goes_on() {
             }
         }
         let mut out = Vec::new();
-        let mut io = keyfob::cli::Io {
+        let mut io = keyfob_cli::Io {
             stdin: Box::new(std::io::empty()),
             stdout: Box::new(&mut out),
             stderr: Box::new(Say(said)),
@@ -248,7 +254,7 @@ fn status_and_watch_show_what_goes_on() {
             has_colours: false,
             width: None,
         };
-        let exit = keyfob::cli::run(["keyfob", "--socket", socket.to_str().unwrap(), "watch", "-n", "2"], &mut io);
+        let exit = keyfob_cli::run(["keyfob", "--socket", socket.to_str().unwrap(), "watch", "-n", "3"], &mut io);
         drop(io);
         (exit, String::from_utf8(out).unwrap())
     });

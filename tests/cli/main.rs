@@ -11,7 +11,7 @@ mod shown;
 
 use std::path::Path;
 
-use keyfob::cli::{Exit, Io, run};
+use keyfob_cli::{Exit, Io, run};
 
 /// What a command did.
 struct Ran {

@@ -1,6 +1,6 @@
 //! Secrets that were typed in the wrong place: nothing of them comes back.
 
-use keyfob::cli::Exit;
+use keyfob_cli::Exit;
 use keyfob_tests::TestDaemon;
 use keyfob_tests::login::{fixture, fixture_key_pair};
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use keyfob_tests::history::{Entry, is_linearizable};
-use keyfob_tests::model::{KeyPair, Model, Step, listed, said};
+use keyfob_tests::model::{KeyPair, Model, Step, Terms, listed, said};
 use keyfob_tests::{DaemonProcess, RawClient};
 use serde_json::{Value, json};
 
@@ -128,13 +128,23 @@ fn work(
     }
 }
 
+fn random_terms(rng: &mut Rng) -> Terms {
+    let expected = match rng.u32(0..10) {
+        0 => Some(None),
+        1..4 => Some(Some(rng.usize(0..PAIRS))),
+        _ => None,
+    };
+    Terms { expected, quiet: rng.u8(0..4) == 0, bare: rng.bool(), adopts: rng.u8(0..4) == 0 }
+}
+
 fn random_step(rng: &mut Rng) -> Step {
     let (name, pair) = (rng.usize(0..NAMES), rng.usize(0..PAIRS));
     match rng.u32(0..100) {
-        0..20 => Step::Create { pair },
-        20..50 => Step::Store { name, pair, lifetime: LIFETIME },
-        50..65 => Step::Clear { name: Some(name) },
-        65..70 => Step::Clear { name: None },
+        0..20 => Step::Create { pair, keep: rng.u8(0..8) == 0 },
+        20..50 => Step::Store { name, pair, lifetime: LIFETIME, terms: random_terms(rng) },
+        50..61 => Step::Clear { name: Some(name), if_pair: None },
+        61..65 => Step::Clear { name: Some(name), if_pair: Some(rng.usize(0..PAIRS)) },
+        65..70 => Step::Clear { name: None, if_pair: None },
         70..75 => Step::ClearAll,
         75..82 => Step::Activate { name },
         82..86 => Step::Delete { pair },

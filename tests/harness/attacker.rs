@@ -108,10 +108,15 @@ fn session_run(bytes: &[u8]) -> Option<Run> {
     sealed(rest)
 }
 
-/// postcard: a time of creation, and what is sealed.
+/// postcard: a time of creation, whether it is kept, a label if there is one, and what is sealed.
 fn key_pair_run(bytes: &[u8]) -> Option<Run> {
     let (created_at, rest) = varint(bytes)?;
     (created_at > 1 << 30 && created_at < 1 << 32).then_some(())?;
+    let rest = match rest {
+        [0 | 1, 0, rest @ ..] => rest,
+        [0 | 1, 1, length, rest @ ..] => rest.get(usize::from(*length)..)?,
+        _ => return None,
+    };
     sealed(rest).filter(|run| run.ciphertext.len() == 32 + TAG_BYTES)
 }
 

@@ -68,6 +68,7 @@ fn after_step(entry: &Entry, model: &Model, pairs: &[KeyPair]) -> Vec<Model> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Terms;
 
     /// A model in which the given steps were taken, and what it then holds.
     fn model(steps: &[Step]) -> Model {
@@ -82,8 +83,8 @@ mod tests {
         Entry { step, asked, answer: Some((at, Ok(said.iter().map(ToString::to_string).collect()))) }
     }
 
-    const STORE: Step = Step::Store { name: 0, pair: 0, lifetime: 9 };
-    const CLEAR: Step = Step::Clear { name: Some(0) };
+    const STORE: Step = Step::Store { name: 0, pair: 0, lifetime: 9, terms: Terms::BARE };
+    const CLEAR: Step = Step::Clear { name: Some(0), if_pair: None };
 
     fn check(clients: &[Vec<Entry>], after: &[Step]) -> bool {
         is_linearizable(&model(&[]), clients, &model(after).contents(), &KeyPair::first(2))
@@ -91,7 +92,7 @@ mod tests {
 
     #[test]
     fn steps_at_the_same_time_may_take_effect_in_any_order() {
-        let stored = || answered(STORE, 1, 9, &["0", "false"]);
+        let stored = || answered(STORE, 1, 9, &["0", "", "false", "true"]);
         let cleared = || answered(CLEAR, 2, 8, &["0", "", "true"]);
         let missed = || Entry { answer: Some((8, Err("NOT_FOUND".to_owned()))), ..cleared() };
         assert!(check(&[vec![stored()], vec![cleared()]], &[]));
@@ -102,14 +103,14 @@ mod tests {
 
     #[test]
     fn what_was_answered_first_takes_effect_first() {
-        let stored = answered(STORE, 1, 2, &["0", "false"]);
+        let stored = answered(STORE, 1, 2, &["0", "", "false", "true"]);
         let missed = Entry { answer: Some((4, Err("NOT_FOUND".to_owned()))), step: CLEAR, asked: 3 };
         assert!(!check(&[vec![stored], vec![missed]], &[STORE]), "it was there when the clear was asked");
     }
 
     #[test]
     fn what_was_acknowledged_must_be_there_and_what_was_not_may() {
-        let stored = answered(STORE, 1, 2, &["0", "false"]);
+        let stored = answered(STORE, 1, 2, &["0", "", "false", "true"]);
         assert!(!check(&[vec![stored.clone()]], &[]), "lost");
         let unanswered = Entry { step: CLEAR, asked: 3, answer: None };
         assert!(check(&[vec![stored.clone(), unanswered.clone()]], &[STORE]));
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_prune_that_was_answered_is_whole_and_another_may_be_done_in_part() {
-        const CREATE: [Step; 2] = [Step::Create { pair: 0 }, Step::Create { pair: 1 }];
+        const CREATE: [Step; 2] = [Step::Create { pair: 0, keep: false }, Step::Create { pair: 1, keep: false }];
         let (both, one) = (model(&CREATE), model(&CREATE[..1]));
         let pairs = KeyPair::first(2);
         let mut names: Vec<&str> = pairs.iter().map(|pair| &*pair.public_key).collect();
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_read_shows_one_moment() {
-        let stored = answered(STORE, 1, 2, &["0", "false"]);
+        let stored = answered(STORE, 1, 2, &["0", "", "false", "true"]);
         let listed = answered(Step::List, 3, 4, &["active None"]);
         assert!(!check(&[vec![stored], vec![listed]], &[STORE]), "it shows what was before");
     }

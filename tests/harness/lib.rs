@@ -33,3 +33,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// Checks that the example in the client's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../client/README.md")]
+pub struct ClientReadme;

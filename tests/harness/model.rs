@@ -22,8 +22,8 @@ pub struct Model {
     /// Seconds since the epoch.
     pub now: u64,
     sessions: BTreeMap<String, (String, u64)>,
-    /// The key pairs, and when they came.
-    pairs: BTreeMap<String, u64>,
+    /// The key pairs, when they came, and whether they are kept.
+    pairs: BTreeMap<String, (u64, bool)>,
     active: Option<String>,
     /// The names of sessions that have expired.
     expired: BTreeSet<String>,
@@ -54,7 +54,9 @@ impl Model {
                 ["session", name, pair, expiry] => {
                     model.sessions.insert(name.to_owned(), (pair.to_owned(), expiry.parse().unwrap()));
                 }
-                ["pair", pair, at, _] => drop(model.pairs.insert(pair.to_owned(), at.parse().unwrap())),
+                ["pair", pair, at, kept, _] => {
+                    model.pairs.insert(pair.to_owned(), (at.parse().unwrap(), kept.parse().unwrap()));
+                }
                 ["active", "None"] => {}
                 _ => {
                     let name = line.strip_prefix("active Some(\"").and_then(|rest| rest.strip_suffix("\")"));
@@ -97,9 +99,12 @@ impl Model {
     #[must_use]
     pub fn removals(&self, step: &Step, pairs: &[KeyPair]) -> Option<Vec<Removal>> {
         Some(match step {
-            Step::Clear { name } => {
+            Step::Clear { name, if_pair } => {
                 let name = name.map(|name| name.to_string()).or_else(|| self.active.clone());
-                name.filter(|name| self.sessions.contains_key(name)).map(Removal::Session).into_iter().collect()
+                let expected = if_pair.map(|pair| &pairs[pair].public_key);
+                let is_met = |named: &String| expected.is_none_or(|expected| expected == named);
+                let is_there = |name: &String| self.sessions.get(name).is_some_and(|(named, _)| is_met(named));
+                name.filter(is_there).map(Removal::Session).into_iter().collect()
             }
             Step::Delete { pair } => {
                 let pair = pairs[*pair].public_key.clone();
@@ -107,8 +112,8 @@ impl Model {
                 is_there.then_some(Removal::KeyPair(pair)).into_iter().collect()
             }
             Step::Prune { .. } => {
-                let unused = self.pairs.keys().filter(|pair| !self.is_named(pair));
-                unused.cloned().map(Removal::KeyPair).collect()
+                let unused = self.pairs.iter().filter(|(pair, (_, kept))| !kept && !self.is_named(pair));
+                unused.map(|(pair, _)| Removal::KeyPair(pair.clone())).collect()
             }
             Step::Sign { .. } | Step::List => Vec::new(),
             Step::Create { .. } | Step::Store { .. } | Step::Activate { .. } | Step::ClearAll => return None,
@@ -138,13 +143,18 @@ impl Model {
 
     fn remove(&mut self, name: &str) -> (Option<String>, bool) {
         let (pair, _) = self.sessions.remove(name).unwrap();
-        let is_last = !self.is_named(&pair);
-        let deleted = if is_last { self.pairs.remove(&pair).map(|_| pair) } else { None };
+        let deleted = self.release(pair);
         let was_active = self.active.as_deref() == Some(name);
         if was_active {
             self.set_active(None);
         }
         (deleted, was_active)
+    }
+
+    /// Deletes a key pair that a session named until now, unless another does, or it is kept.
+    fn release(&mut self, pair: String) -> Option<String> {
+        let goes = !self.is_named(&pair) && self.pairs.get(&pair).is_some_and(|(_, kept)| !kept);
+        goes.then(|| self.pairs.remove(&pair).map(|_| pair))?
     }
 
     fn set_active(&mut self, name: Option<String>) {
@@ -159,35 +169,58 @@ impl Model {
         if self.expired.contains(name) { "SESSION_EXPIRED" } else { "NOT_FOUND" }.to_owned()
     }
 
-    fn create(&mut self, pair: &str) -> Said {
-        self.pairs.entry(pair.to_owned()).or_insert(self.now);
-        Ok(vec![pair.to_owned()])
+    fn create(&mut self, pair: &str, keep: bool) -> Said {
+        let is_new = !self.holds(pair);
+        let (_, kept) = self.pairs.entry(pair.to_owned()).or_insert((self.now, keep));
+        *kept |= keep;
+        Ok(vec![pair.to_owned(), is_new.to_string(), kept.to_string()])
     }
 
-    fn store(&mut self, name: &str, pair: &str, expiry: u64) -> Said {
+    fn store(
+        &mut self,
+        name: &str,
+        (pair, expiry): (&str, u64),
+        terms: Terms,
+        public: impl Fn(&usize) -> String,
+    ) -> Said {
         if expiry <= self.now {
             return Err("SESSION_EXPIRED".to_owned());
         }
-        let old = self.sessions.insert(name.to_owned(), (pair.to_owned(), expiry));
-        if let Some((old_pair, _)) = &old
-            && !self.is_named(old_pair)
-        {
-            self.pairs.remove(old_pair);
+        let there = self.sessions.get(name).map(|(pair, _)| pair.clone());
+        if terms.expected.is_some_and(|expected| expected.as_ref().map(public) != there) {
+            return Err("CONFLICT".to_owned());
+        }
+        let has_pair = self.holds(pair);
+        if !has_pair && !terms.bare {
+            return Err("KEY_PAIR_NOT_FOUND".to_owned());
+        }
+        if let Some((_, kept)) = self.pairs.get_mut(pair) {
+            *kept &= !terms.adopts;
+        }
+        self.sessions.insert(name.to_owned(), (pair.to_owned(), expiry));
+        if let Some(old) = there.clone() {
+            self.release(old);
         }
         self.expired.remove(name);
         if self.expired_active.as_deref() == Some(name) {
             self.expired_active = None;
         }
-        self.set_active(Some(name.to_owned()));
-        Ok(vec![name.to_owned(), old.is_some().to_string()])
+        if !terms.quiet {
+            self.set_active(Some(name.to_owned()));
+        }
+        let is_active = self.active.as_deref() == Some(name);
+        Ok(vec![name.to_owned(), there.unwrap_or_default(), has_pair.to_string(), is_active.to_string()])
     }
 
-    fn clear(&mut self, name: Option<&str>) -> Said {
+    fn clear(&mut self, name: Option<&str>, if_pair: Option<&str>) -> Said {
         let name = match name {
             Some(name) if self.sessions.contains_key(name) => name.to_owned(),
             Some(_) => return Err("NOT_FOUND".to_owned()),
             None => self.active.clone().ok_or("NO_SESSION_FOUND")?,
         };
+        if if_pair.is_some_and(|expected| self.sessions[&name].0 != expected) {
+            return Err("CONFLICT".to_owned());
+        }
         let (deleted, was_active) = self.remove(&name);
         Ok(vec![name, deleted.unwrap_or_default(), was_active.to_string()])
     }
@@ -199,7 +232,7 @@ impl Model {
         let sessions = std::mem::take(&mut self.sessions);
         let named: BTreeSet<&String> = sessions.values().map(|(pair, _)| pair).collect();
         let before = self.pairs.len();
-        self.pairs.retain(|pair, _| !named.contains(pair));
+        self.pairs.retain(|pair, (_, kept)| *kept || !named.contains(pair));
         (self.active, self.expired_active) = (None, None);
         self.expired.clear();
         Ok(vec![sessions.len().to_string(), (before - self.pairs.len()).to_string()])
@@ -220,7 +253,7 @@ impl Model {
                 self.pairs.remove(pair);
                 Ok(vec![pair.to_owned()])
             }
-            (false, _) => Err("NOT_FOUND".to_owned()),
+            (false, _) => Err("KEY_PAIR_NOT_FOUND".to_owned()),
         }
     }
 
@@ -230,7 +263,7 @@ impl Model {
         let due: Vec<String> = self
             .pairs
             .iter()
-            .filter(|(pair, at)| is_due(at) && !self.is_named(pair))
+            .filter(|(pair, (at, kept))| !kept && is_due(at) && !self.is_named(pair))
             .map(|(pair, _)| pair.clone())
             .collect();
         for pair in &due {
@@ -250,7 +283,7 @@ impl Model {
                 self.sessions.get(&name).ok_or_else(|| self.missing(&name))?.0.clone()
             }
         };
-        if self.pairs.contains_key(&pair) { Ok(vec![pair]) } else { Err("NOT_FOUND".to_owned()) }
+        if self.pairs.contains_key(&pair) { Ok(vec![pair]) } else { Err("KEY_PAIR_NOT_FOUND".to_owned()) }
     }
 
     /// All sessions and the active session key, as one call lists them.
@@ -262,7 +295,8 @@ impl Model {
     /// All that there is, as [`listed`] shows it.
     #[must_use]
     pub fn contents(&self) -> Vec<String> {
-        let pairs = self.pairs.iter().map(|(pair, at)| format!("pair {pair} {at} {}", self.is_named(pair)));
+        let pairs = self.pairs.iter();
+        let pairs = pairs.map(|(pair, (at, kept))| format!("pair {pair} {at} {kept} {}", self.is_named(pair)));
         self.list().into_iter().flatten().chain(pairs).collect()
     }
 }
@@ -280,15 +314,47 @@ pub enum Removal {
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the fields are the parameters of the calls")]
 pub enum Step {
-    Create { pair: usize },
-    Store { name: usize, pair: usize, lifetime: u64 },
-    Clear { name: Option<usize> },
+    Create { pair: usize, keep: bool },
+    Store { name: usize, pair: usize, lifetime: u64, terms: Terms },
+    Clear { name: Option<usize>, if_pair: Option<usize> },
     ClearAll,
     Activate { name: usize },
     Delete { pair: usize },
     Prune { min_age: Option<u64> },
     Sign { pair: Option<usize>, name: Option<usize> },
     List,
+}
+
+/// On what terms a session is stored. Key pairs go by number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The key pair of the session that has to be there under this name; none: there may be none.
+    pub expected: Option<Option<usize>>,
+    /// The active session stays as it is.
+    pub quiet: bool,
+    /// Its key pair need not be there.
+    pub bare: bool,
+    /// Its key pair is kept no longer.
+    pub adopts: bool,
+}
+
+impl Terms {
+    /// None but that the key pair need not be there.
+    pub const BARE: Self = Self { expected: None, quiet: false, bare: true, adopts: false };
+
+    fn params(self, params: &mut Value, public: impl Fn(usize) -> String) {
+        if let Some(expected) = self.expected {
+            params["ifPublicKey"] = json!(expected.map(public));
+        }
+        if self.quiet {
+            params["activate"] = json!(false);
+        }
+        for (is_set, name) in [(self.bare, "withoutKeyPair"), (self.adopts, "adoptKeyPair")] {
+            if is_set {
+                params[name] = json!(true);
+            }
+        }
+    }
 }
 
 impl Step {
@@ -298,17 +364,27 @@ impl Step {
         let name = |number: &usize| format!("{prefix}{number}");
         let public = |number: &usize| &pairs[*number].public_key;
         match self {
-            Self::Create { pair } => {
+            Self::Create { pair, keep } => {
                 let KeyPair { public_key, private_key } = &pairs[*pair];
                 let external = json!({ "publicKey": public_key, "privateKey": private_key });
-                ("createApiKeyPair", json!({ "externalKeyPair": external }))
+                ("createApiKeyPair", json!({ "externalKeyPair": external, "keep": keep }))
             }
-            Self::Store { name: number, pair, lifetime } => {
+            Self::Store { name: number, pair, lifetime, terms } => {
                 let token = token(public(pair), now + lifetime);
-                ("storeSession", json!({ "sessionToken": token, "sessionKey": name(number) }))
+                let mut params = json!({ "sessionToken": token, "sessionKey": name(number) });
+                terms.params(&mut params, |pair| public(&pair).clone());
+                ("storeSession", params)
             }
-            Self::Clear { name: Some(number) } => ("clearSession", json!({ "sessionKey": name(number) })),
-            Self::Clear { name: None } => ("clearSession", json!({})),
+            Self::Clear { name: number, if_pair } => {
+                let mut params = json!({});
+                if let Some(number) = number {
+                    params["sessionKey"] = json!(name(number));
+                }
+                if let Some(pair) = if_pair {
+                    params["ifPublicKey"] = json!(public(pair));
+                }
+                ("clearSession", params)
+            }
             Self::ClearAll => ("clearAllSessions", json!({})),
             Self::Activate { name: number } => ("setActiveSession", json!({ "sessionKey": name(number) })),
             Self::Delete { pair } => ("deleteApiKeyPair", json!({ "publicKey": public(pair) })),
@@ -317,10 +393,10 @@ impl Step {
             Self::Sign { pair, name: number } => {
                 let mut params = json!({ "payload": "" });
                 if let Some(pair) = pair {
-                    params["publicKey"] = json!(public(pair));
+                    params["signer"] = json!({ "publicKey": public(pair) });
                 }
                 if let Some(number) = number {
-                    params["sessionKey"] = json!(name(number));
+                    params["signer"]["sessionKey"] = json!(name(number));
                 }
                 ("sign", params)
             }
@@ -337,12 +413,14 @@ impl Step {
         let name = |number: &usize| format!("{prefix}{number}");
         let public = |number: &usize| pairs[*number].public_key.clone();
         match self {
-            Self::Create { pair } => model.create(&public(pair)),
-            Self::Store { name: number, pair, lifetime } => {
+            Self::Create { pair, keep } => model.create(&public(pair), *keep),
+            Self::Store { name: number, pair, lifetime, terms } => {
                 let expiry = model.now + lifetime;
-                model.store(&name(number), &public(pair), expiry)
+                model.store(&name(number), (&public(pair), expiry), *terms, public)
             }
-            Self::Clear { name: number } => model.clear(number.as_ref().map(name).as_deref()),
+            Self::Clear { name: number, if_pair } => {
+                model.clear(number.as_ref().map(name).as_deref(), if_pair.as_ref().map(public).as_deref())
+            }
             Self::ClearAll => model.clear_all(),
             Self::Activate { name: number } => model.activate(&name(number)),
             Self::Delete { pair } => model.delete(&public(pair)),
@@ -404,8 +482,9 @@ fn essence(method: &str, result: &Value) -> Vec<String> {
     let text = |field: &str| result[field].as_str().unwrap_or_default().to_owned();
     let other = |field: &str| result[field].to_string();
     match method {
-        "createApiKeyPair" | "deleteApiKeyPair" | "sign" => vec![text("publicKey")],
-        "storeSession" => vec![text("sessionKey"), other("replaced")],
+        "deleteApiKeyPair" | "sign" => vec![text("publicKey")],
+        "createApiKeyPair" => vec![text("publicKey"), other("created"), other("kept")],
+        "storeSession" => vec![text("sessionKey"), text("replacedPublicKey"), other("hasKeyPair"), other("active")],
         "clearSession" => vec![text("sessionKey"), text("deletedPublicKey"), other("wasActive")],
         "clearAllSessions" => vec![other("clearedSessions"), other("deletedKeyPairs")],
         "setActiveSession" => vec![text("sessionKey")],
@@ -426,7 +505,7 @@ fn essence(method: &str, result: &Value) -> Vec<String> {
 pub fn listed(sessions: &Value, pairs: &Value) -> Vec<String> {
     let pairs = pairs["keyPairs"].as_array().unwrap().iter().map(|pair| {
         let is_named = !pair["sessionKeys"].as_array().unwrap().is_empty();
-        format!("pair {} {} {is_named}", text(&pair["publicKey"]), pair["createdAt"])
+        format!("pair {} {} {} {is_named}", text(&pair["publicKey"]), pair["createdAt"], pair["kept"])
     });
     listed_sessions(sessions).into_iter().chain(pairs).collect()
 }

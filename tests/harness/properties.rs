@@ -94,7 +94,7 @@ pub fn a_request_is_read_or_refused_without_an_echo(line: &[u8]) {
     assert!(!fault.contains(SECRET), "{fault}");
 }
 
-/// Names are shown, what was sent as a secret is not.
+/// Names and labels are shown, what was sent as a secret is not.
 fn holds_a_secret(request: &Request) -> bool {
     matches!(request, Request::CreateApiKeyPair(_) | Request::Sign(_) | Request::Stamp(_))
 }
@@ -102,7 +102,8 @@ fn holds_a_secret(request: &Request) -> bool {
 /// A token makes a session whose record is within its bound and reads back the same, or gets a fault that
 /// repeats nothing of it.
 pub fn a_token_is_read_and_stored_or_refused_without_an_echo(token: &[u8]) {
-    let call = StoreSession { session_key: None, session_token: Secret::new(String::from_utf8_lossy(token)) };
+    let call =
+        StoreSession { without_key_pair: true, ..StoreSession::new(Secret::new(String::from_utf8_lossy(token))) };
     let login = match Login::read(call) {
         Ok(login) => login,
         Err(fault) => {
@@ -194,13 +195,15 @@ fn template() -> TempDir {
     let data_dir = tempfile::tempdir().expect("a temporary directory");
     let (mut store, vault) = Store::open(data_dir.path()).expect("a store");
     let keys = store.unlock(&store.wrapping_key().expect("a key file"), &vault).expect("its key");
-    store.refill(2 * SESSIONS).expect("room");
+    store.refill(3 * SESSIONS).expect("room");
     let mut draft = Draft::new(vault, Timestamp::default(), Some(&keys), store.stock());
     for number in 0..SESSIONS {
         let pair = NewKeyPair::generate(Timestamp::default()).expect("randomness");
+        pair.apply(&mut draft).expect("a key pair");
         let token = token(&pair.public_key().to_string(), 4_000_000_000);
         let session_key = number.to_string().parse().ok();
-        let login = Login::read(StoreSession { session_key, session_token: Secret::new(token) }).expect("a token");
+        let login =
+            Login::read(StoreSession { session_key, ..StoreSession::new(Secret::new(token)) }).expect("a token");
         login.apply(&mut draft).expect("a session");
     }
     let drafted = draft.finish();

@@ -89,7 +89,7 @@ fn reads(effort: Effort, report: &mut Report) {
 fn stamps(effort: Effort, report: &mut Report) {
     let vault = Vault::empty();
     vault.fill(["signer".to_owned()]);
-    let stamp = request("stamp", &json!({ "sessionKey": "signer", "payload": login::base64([7; 256]) }));
+    let stamp = request("stamp", &json!({ "signer": { "sessionKey": "signer" }, "payload": login::base64([7; 256]) }));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let agent = SshAgent::start(vault.directory());
     if let Some(agent) = &agent {

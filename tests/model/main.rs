@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::Duration;
 
-use keyfob_tests::model::{KeyPair, Model, Said, Step, listed, said};
+use keyfob_tests::model::{KeyPair, Model, Said, Step, Terms, listed, said};
 use keyfob_tests::{RawClient, START, TestDaemon};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -22,11 +22,22 @@ enum Turn {
 const NAMES: usize = 4;
 const PAIRS: usize = 4;
 
+fn terms() -> impl Strategy<Value = Terms> {
+    let expected = proptest::option::weighted(0.3, proptest::option::of(0..PAIRS));
+    let flag = || proptest::bool::weighted(0.3);
+    (expected, flag(), any::<bool>(), flag()).prop_map(|(expected, quiet, bare, adopts)| Terms {
+        expected,
+        quiet,
+        bare,
+        adopts,
+    })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..PAIRS).prop_map(|pair| Step::Create { pair }),
-        6 => (0..NAMES, 0..PAIRS, 0..2000_u64).prop_map(|(name, pair, lifetime)| Step::Store { name, pair, lifetime }),
-        4 => proptest::option::of(0..NAMES).prop_map(|name| Step::Clear { name }),
+        4 => (0..PAIRS, proptest::bool::weighted(0.2)).prop_map(|(pair, keep)| Step::Create { pair, keep }),
+        6 => (0..NAMES, 0..PAIRS, 0..2000_u64, terms()).prop_map(|(name, pair, lifetime, terms)| Step::Store { name, pair, lifetime, terms }),
+        4 => (proptest::option::of(0..NAMES), proptest::option::weighted(0.2, 0..PAIRS)).prop_map(|(name, if_pair)| Step::Clear { name, if_pair }),
         1 => Just(Step::ClearAll),
         2 => (0..NAMES).prop_map(|name| Step::Activate { name }),
         2 => (0..PAIRS).prop_map(|pair| Step::Delete { pair }),
@@ -113,20 +124,21 @@ proptest! {
 /// Whether a step touches what other clients see.
 fn is_shared(step: &Step) -> bool {
     match step {
-        Step::Clear { name: None } | Step::ClearAll | Step::Prune { .. } | Step::List => true,
+        Step::Clear { name: None, .. } | Step::ClearAll | Step::Prune { .. } | Step::List => true,
         Step::Sign { pair, name } => pair.is_none() && name.is_none(),
         Step::Create { .. }
         | Step::Store { .. }
-        | Step::Clear { name: Some(_) }
+        | Step::Clear { name: Some(_), .. }
         | Step::Activate { .. }
         | Step::Delete { .. } => false,
     }
 }
 
-/// What was said but for what others have a part in: whether a session that was cleared was the active one.
+/// What was said but for what others have a part in: whether a session is, or was, the active one.
 fn own_part(step: &Step, said: Said) -> Said {
     match step {
         Step::Clear { .. } => said.map(|told| told[..2].to_vec()),
+        Step::Store { .. } => said.map(|told| told[..3].to_vec()),
         _ => said,
     }
 }

@@ -168,7 +168,7 @@ fn a_write_or_a_sync_that_fails_refuses_mutations_and_loses_nothing() {
         assert!(created.len() > 3, "{call}");
         let listed = client.call("listApiKeyPairs", json!({}));
         assert_eq!(listed["keyPairs"].as_array().unwrap().len(), created.len(), "{call}: nothing else is seen");
-        client.call("sign", json!({ "payload": "", "publicKey": created[0] }));
+        client.call("sign", json!({ "payload": "", "signer": { "publicKey": created[0] } }));
         assert_eq!(client.code("createApiKeyPair", json!({})), "STORAGE_ERROR", "{call}");
         let status = client.call("status", json!({}));
         assert_eq!(status["health"], "storageFailed", "{call}");
@@ -180,7 +180,7 @@ fn a_write_or_a_sync_that_fails_refuses_mutations_and_loses_nothing() {
         let daemon = DaemonProcess::start(dir.path());
         let mut client = daemon.connect();
         for key in created {
-            client.call("sign", json!({ "payload": "", "publicKey": key }));
+            client.call("sign", json!({ "payload": "", "signer": { "publicKey": key } }));
         }
         client.call("createApiKeyPair", json!({}));
     }

@@ -112,7 +112,7 @@ fn on_a_full_disk_clearing_and_starting_work_and_storing_does_again_when_there_i
         let mut client = daemon.connect();
         let sessions = client.call("status", json!({}))["counts"]["sessions"].as_u64().unwrap();
         assert_eq!(sessions, (stored - 4 - round) as u64, "round {round}");
-        client.call("stamp", json!({ "payload": "", "sessionKey": "50" }));
+        client.call("stamp", json!({ "payload": "", "signer": { "sessionKey": "50" } }));
         clear(&mut client, 4 + round);
     }
     let mut client = daemon.connect();

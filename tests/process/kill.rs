@@ -18,7 +18,8 @@ fn log_in(client: &mut RawClient, name: &str) -> String {
 /// Checks that session, key pair and pointer agree, and answers whether the session is there.
 fn is_whole(client: &mut RawClient, name: &str, key: &str) -> bool {
     let found = client.call("getSession", json!({ "sessionKey": name }))["session"].is_object();
-    let signed = client.exchange("sign", json!({ "payload": "", "publicKey": key }))["result"].is_object();
+    let signed =
+        client.exchange("sign", json!({ "payload": "", "signer": { "publicKey": key } }))["result"].is_object();
     assert_eq!(found, signed, "a session has its key pair, and a key pair its session");
     let active = client.call("getActiveSessionKey", json!({}))["sessionKey"].clone();
     assert!(found || active != name, "no dangling pointer");

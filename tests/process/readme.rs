@@ -1,4 +1,4 @@
-//! The examples of the README in other languages, run as they stand there.
+//! The example of the README in another language, run as it stands there.
 
 use std::io::ErrorKind;
 use std::process::Command;
@@ -42,9 +42,4 @@ fn stamps(language: &str, interpreter: &str, flag: &str) {
 #[test]
 fn the_python_example_stamps() {
     stamps("python", "python3", "-c");
-}
-
-#[test]
-fn the_node_example_stamps() {
-    stamps("javascript", "node", "-e");
 }

@@ -60,7 +60,8 @@ fn the_seeds_of_records_are_records() {
     let (session, _) = SessionRecord::decode(&session).unwrap();
     assert_eq!((session.expiry, session.sealed.slot, session.sealed.ciphertext.len()), (1_893_456_000, 7, 40));
     assert!(VaultRecord::decode(&seed("vault")).unwrap().proof.is_some());
-    assert_eq!(KeyPairRecord::decode(&pair).unwrap().sealed.slot, 4096);
+    let pair = KeyPairRecord::decode(&pair).unwrap();
+    assert_eq!((pair.sealed.slot, pair.kept, pair.label), (4096, true, Some("CI")));
 }
 
 const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds");

@@ -193,5 +193,5 @@ fn a_key_pair_that_came_into_use_has_one_place_and_a_clear_all_spares_the_unused
     let keys = attacker.look();
     assert_eq!(targets[0].opens(&attacker.loot, &keys), GONE, "nor from where it was while it was unused");
     assert_eq!(targets[1].opens(&attacker.loot, &keys), (false, true));
-    client.call("sign", json!({ "payload": "", "publicKey": targets[1].pair.public_key }));
+    client.call("sign", json!({ "payload": "", "signer": { "publicKey": targets[1].pair.public_key } }));
 }

@@ -39,9 +39,9 @@ fn check(daemon: &TestDaemon, contents: &Value) {
     assert_eq!(client.call("listApiKeyPairs", json!({}))["keyPairs"], contents["keyPairs"]);
     assert_eq!(client.call("getActiveSessionKey", json!({}))["sessionKey"], "work");
     for pair in contents["keyPairs"].as_array().unwrap() {
-        client.call("stamp", json!({ "payload": "", "publicKey": pair["publicKey"] }));
+        client.call("stamp", json!({ "payload": "", "signer": { "publicKey": pair["publicKey"] } }));
     }
-    let signed = client.call("sign", json!({ "payload": "", "sessionKey": "🔑" }));
+    let signed = client.call("sign", json!({ "payload": "", "signer": { "sessionKey": "🔑" } }));
     assert_eq!(signed["publicKey"], login::fixture_key_pair()["publicKey"]);
 }
 

@@ -40,7 +40,7 @@ fn a_locked_vault_tells_names_and_clears_and_refuses_the_rest() {
         ("getAllSessions", json!({})),
         ("sign", json!({ "payload": "" })),
         ("stamp", json!({ "payload": "" })),
-        ("stamp", json!({ "payload": "", "publicKey": unused })),
+        ("stamp", json!({ "payload": "", "signer": { "publicKey": unused } })),
         ("storeSession", json!({ "sessionToken": token })),
         ("createApiKeyPair", json!({})),
     ];
@@ -68,8 +68,8 @@ fn what_is_cleared_while_locked_leaves_the_rest_to_be_unlocked() {
     let mut client = daemon.connect();
     assert!(is_locked(&mut client), "nobody gave the passphrase");
     assert_eq!(client.call("unlock", json!({ "passphrase": PASSPHRASE })), json!({ "wasLocked": true }));
-    client.call("stamp", json!({ "payload": "", "sessionKey": "work" }));
-    client.call("stamp", json!({ "payload": "", "publicKey": unused }));
+    client.call("stamp", json!({ "payload": "", "signer": { "sessionKey": "work" } }));
+    client.call("stamp", json!({ "payload": "", "signer": { "publicKey": unused } }));
     daemon.log_in(&mut client, "home", 10_000);
     client.call("lock", json!({}));
     client.call("clearAllSessions", json!({}));
@@ -78,7 +78,7 @@ fn what_is_cleared_while_locked_leaves_the_rest_to_be_unlocked() {
     let daemon = daemon.restart();
     let mut client = daemon.connect();
     client.call("unlock", json!({ "passphrase": PASSPHRASE }));
-    client.call("stamp", json!({ "payload": "", "sessionKey": "new" }));
+    client.call("stamp", json!({ "payload": "", "signer": { "sessionKey": "new" } }));
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl Login {
         for _ in 0..20 {
             client.call("getSession", json!({ "sessionKey": name }));
             client.call("getAllSessions", json!({}));
-            client.call("stamp", json!({ "payload": base64("{}"), "sessionKey": name }));
+            client.call("stamp", json!({ "payload": base64("{}"), "signer": { "sessionKey": name } }));
         }
         // A request with the token that is refused.
         client.exchange("storeSession", json!({ "sessionToken": token, "more": token }));
@@ -101,7 +101,10 @@ fn what_was_cleared_and_what_is_locked_is_not_in_memory() {
 fn settle(client: &mut RawClient) {
     let pair = client.exchange("createApiKeyPair", json!({}));
     for _ in 0..50 {
-        client.exchange("stamp", json!({ "payload": base64("{}"), "publicKey": pair["result"]["publicKey"] }));
+        client.exchange(
+            "stamp",
+            json!({ "payload": base64("{}"), "signer": { "publicKey": pair["result"]["publicKey"] } }),
+        );
         client.call("listSessions", json!({}));
         client.call("status", json!({}));
     }

@@ -89,7 +89,7 @@ fn log_in(client: &mut RawClient, count: usize) -> Vec<Vec<u8>> {
     for (number, KeyPair { public_key, private_key }) in pairs.iter().enumerate() {
         let external = json!({ "publicKey": public_key, "privateKey": private_key });
         client.call("createApiKeyPair", json!({ "externalKeyPair": external }));
-        client.call("stamp", json!({ "payload": base64("{}"), "publicKey": public_key }));
+        client.call("stamp", json!({ "payload": base64("{}"), "signer": { "publicKey": public_key } }));
         let token = token(public_key, 4_000_000_000);
         client.call("storeSession", json!({ "sessionToken": token, "sessionKey": number.to_string() }));
         client.call("stamp", json!({ "payload": base64("{}") }));

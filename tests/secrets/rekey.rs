@@ -32,7 +32,7 @@ fn a_rekeyed_vault_holds_what_it_held_and_goes_on() {
         let rekeyed = client.call("rekey", step.clone());
         assert_eq!((&rekeyed["keySource"], &rekeyed["records"]), (&step["keySource"], &json!(2)));
         assert_eq!(client.call("getAllSessions", json!({})), before);
-        client.call("stamp", json!({ "payload": "", "publicKey": work }));
+        client.call("stamp", json!({ "payload": "", "signer": { "publicKey": work } }));
         daemon.log_in(&mut client, "more", 10_000);
         client.call("clearSession", json!({ "sessionKey": "more" }));
         client.call("setActiveSession", json!({ "sessionKey": "work" }));
@@ -88,7 +88,7 @@ fn rekeying_is_refused_where_it_makes_no_sense_and_changes_nothing() {
         (json!({ "keySource": "passphrase" }), "INVALID_PARAMS"),
         (json!({ "keySource": "passphrase", "passphrase": "7 chars" }), "INVALID_PARAMS"),
         (json!({ "keySource": "keyFile", "passphrase": PASSPHRASE }), "INVALID_PARAMS"),
-        (json!({ "keySource": "moon" }), "KEY_UNAVAILABLE"),
+        (json!({ "keySource": "moon" }), "INVALID_PARAMS"),
         (json!({ "keySource": "credential" }), "KEY_UNAVAILABLE"),
         (json!({ "keySource": "keyring" }), "KEY_UNAVAILABLE"),
     ] {
@@ -212,9 +212,9 @@ fn a_rekeying_that_fails_changes_nothing_and_leaves_nothing() {
     assert_eq!(client.code("rekey", json!({ "keySource": "keyFile" })), "STORAGE_ERROR");
     assert_eq!(key_files(&data_dir), before);
     fs::remove_dir(data_dir.join("store/keys.new")).unwrap();
-    client.call("stamp", json!({ "payload": "", "sessionKey": "1" }));
+    client.call("stamp", json!({ "payload": "", "signer": { "sessionKey": "1" } }));
     daemon.kill();
-    DaemonProcess::start(dir.path()).connect().call("stamp", json!({ "payload": "", "sessionKey": "1" }));
+    DaemonProcess::start(dir.path()).connect().call("stamp", json!({ "payload": "", "signer": { "sessionKey": "1" } }));
 }
 
 #[test]
@@ -238,7 +238,8 @@ fn a_daemon_killed_while_it_rekeys_has_the_old_key_or_the_new_one() {
         let mut client = daemon.connect();
         let at = format!("seed {seed}, round {round}, {looks} looks");
         assert_eq!(client.call("status", json!({}))["lock"]["locked"], false, "{at}");
-        let stamps = (0..sessions).map(|number| ("stamp", json!({ "payload": "", "sessionKey": number.to_string() })));
+        let stamps = (0..sessions)
+            .map(|number| ("stamp", json!({ "payload": "", "signer": { "sessionKey": number.to_string() } })));
         for answer in client.pipeline(stamps) {
             assert!(answer["result"].is_object(), "{at}: {answer}");
         }
@@ -256,10 +257,10 @@ fn whoever_reads_and_signs_meanwhile_notices_nothing() {
         for method in ["getSession", "stamp"] {
             let (mut other, is_done) = (daemon.connect(), &is_done);
             scope.spawn(move || {
-                let mut params = json!({ "sessionKey": "7" });
-                if method == "stamp" {
-                    params["payload"] = json!("");
-                }
+                let params = match method {
+                    "stamp" => json!({ "payload": "", "signer": { "sessionKey": "7" } }),
+                    _ => json!({ "sessionKey": "7" }),
+                };
                 while !is_done.load(Ordering::Relaxed) {
                     let answer = other.exchange(method, params.clone());
                     assert!(answer["result"].is_object(), "{answer}");
@@ -307,11 +308,11 @@ fn a_credential_of_systemd_opens_the_vault_and_without_it_the_vault_is_locked() 
     assert!(key_files(&dir.path().join("data")).is_empty());
     daemon.kill();
     let daemon = start(Some(secret));
-    daemon.connect().call("stamp", json!({ "payload": "", "sessionKey": "1" }));
+    daemon.connect().call("stamp", json!({ "payload": "", "signer": { "sessionKey": "1" } }));
     daemon.kill();
     let daemon = start(Some(b"another secret of more than thirty-two bytes"));
     let mut client = daemon.connect();
-    assert_eq!(client.code("stamp", json!({ "payload": "", "sessionKey": "1" })), "VAULT_LOCKED");
+    assert_eq!(client.code("stamp", json!({ "payload": "", "signer": { "sessionKey": "1" } })), "VAULT_LOCKED");
     assert_eq!(client.code("unlock", json!({})), "KEY_UNAVAILABLE");
     client.call("clearSession", json!({ "sessionKey": "1" }));
 }

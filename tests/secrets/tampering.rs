@@ -55,7 +55,7 @@ fn slots_that_somebody_wrote_over_seal_nothing() {
         client.call("unlock", json!({ "passphrase": PASSPHRASE }));
         let (private_key, token) = log_in(&mut client, "after");
         assert!(!falls_out(&data_dir, &private_key, &token), "whole slots: {is_whole}");
-        client.call("stamp", json!({ "payload": "", "sessionKey": "after" }));
+        client.call("stamp", json!({ "payload": "", "signer": { "sessionKey": "after" } }));
 
         // While it runs, again and again.
         for round in 0..4 {
@@ -84,8 +84,8 @@ fn what_was_cleared_does_not_come_back_with_slots_that_were_written_over() {
     drop(client);
     let daemon = daemon.restart();
     let mut client = daemon.connect();
-    assert_eq!(client.code("stamp", json!({ "payload": "", "sessionKey": "work" })), "NOT_FOUND");
-    assert_eq!(client.code("sign", json!({ "payload": "", "publicKey": key })), "NOT_FOUND");
+    assert_eq!(client.code("stamp", json!({ "payload": "", "signer": { "sessionKey": "work" } })), "NOT_FOUND");
+    assert_eq!(client.code("sign", json!({ "payload": "", "signer": { "publicKey": key } })), "KEY_PAIR_NOT_FOUND");
 }
 
 /// A header of another vault, whose key file the attacker has, in the place of the vault's own.

@@ -25,7 +25,7 @@ fn apps_that_store_in_parallel_all_stay_listed_and_keep_their_keys() {
     let sessions = client.call("getAllSessions", json!({}))["sessions"].as_array().unwrap().clone();
     assert_eq!(sessions.len(), 160);
     for entry in sessions {
-        client.call("sign", json!({ "payload": "", "sessionKey": entry["sessionKey"] }));
+        client.call("sign", json!({ "payload": "", "signer": { "sessionKey": entry["sessionKey"] } }));
     }
 }
 
@@ -42,7 +42,7 @@ fn a_store_never_deletes_the_key_pair_of_a_login_in_flight() {
         }
     }
     slow.call("storeSession", json!({ "sessionToken": token(&pending, START + 1000), "sessionKey": "slow" }));
-    assert_eq!(slow.call("sign", json!({ "payload": "", "sessionKey": "slow" }))["publicKey"], pending);
+    assert_eq!(slow.call("sign", json!({ "payload": "", "signer": { "sessionKey": "slow" } }))["publicKey"], pending);
 }
 
 #[test]
@@ -67,14 +67,14 @@ fn clear_all_racing_with_a_store_leaves_all_of_the_new_session_or_nothing() {
         });
         let session = other.call("getSession", json!({ "sessionKey": "new" }))["session"].clone();
         let active = other.call("getActiveSessionKey", json!({}))["sessionKey"].clone();
-        let signed = other.exchange("sign", json!({ "payload": "", "publicKey": key }));
+        let signed = other.exchange("sign", json!({ "payload": "", "signer": { "publicKey": key } }));
         if cleared["clearedSessions"] == 1 {
             assert_eq!((&session["publicKey"], active), (&json!(key), json!("new")));
             assert!(signed["result"].is_object(), "the new session has its key: {signed}");
             other.call("clearAllSessions", json!({}));
         } else {
             assert_eq!((session, active), (json!(null), json!(null)));
-            assert_eq!(signed["error"]["data"]["code"], "NOT_FOUND", "nothing of it is left");
+            assert_eq!(signed["error"]["data"]["code"], "KEY_PAIR_NOT_FOUND", "nothing of it is left");
         }
     }
 }
@@ -92,17 +92,24 @@ fn a_cleared_sessions_key_never_signs_again() {
                     scope.spawn(move || {
                         let mut client = daemon.connect();
                         // Until it is refused; from then on for good.
-                        while client.exchange("sign", json!({ "payload": "", "publicKey": key }))["result"].is_object()
-                        {
-                        }
+                        while
+                            client.exchange("sign", json!({ "payload": "", "signer": { "publicKey": key } }))["result"]
+                                .is_object()
+                        {}
                         for _ in 0..20 {
-                            assert_eq!(client.code("sign", json!({ "payload": "", "publicKey": key })), "NOT_FOUND");
+                            assert_eq!(
+                                client.code("sign", json!({ "payload": "", "signer": { "publicKey": key } })),
+                                "KEY_PAIR_NOT_FOUND"
+                            );
                         }
                     })
                 })
                 .collect();
             client.call("clearSession", json!({ "sessionKey": "a" }));
-            assert_eq!(client.code("stamp", json!({ "payload": "", "publicKey": key })), "NOT_FOUND");
+            assert_eq!(
+                client.code("stamp", json!({ "payload": "", "signer": { "publicKey": key } })),
+                "KEY_PAIR_NOT_FOUND"
+            );
             for signer in signers {
                 signer.join().unwrap();
             }
@@ -121,8 +128,9 @@ fn the_pointer_never_dangles() {
                 let key = client.call("createApiKeyPair", json!({}))["publicKey"].as_str().unwrap().to_owned();
                 for round in 0..50 {
                     let name = format!("{}", (app + round) % 3);
-                    client
-                        .call("storeSession", json!({ "sessionToken": token(&key, START + 1000), "sessionKey": name }));
+                    let session_token = token(&key, START + 1000);
+                    let bare = json!({ "sessionToken": session_token, "sessionKey": name, "withoutKeyPair": true });
+                    client.call("storeSession", bare);
                     client.exchange("setActiveSession", json!({ "sessionKey": "0" }));
                     client.exchange(
                         "clearSession",

@@ -72,12 +72,16 @@ fn params_that_do_not_fit_are_refused_by_method_and_field() {
         ("getAllSessions", json!({ "limit": "10" }), Some("limit")),
         ("getAllSessions", json!({ "after": 1 }), Some("after")),
         ("deleteApiKeyPair", json!({ "publicKey": "s3cret" }), Some("publicKey")),
-        ("createApiKeyPair", json!({ "externalKeyPair": { "privateKey": "s3cret" } }), Some("externalKeyPair")),
+        (
+            "createApiKeyPair",
+            json!({ "externalKeyPair": { "privateKey": "s3cret" } }),
+            Some("externalKeyPair.publicKey"),
+        ),
         ("clearUnusedKeyPairs", json!({ "minAgeSeconds": -1 }), Some("minAgeSeconds")),
         ("sign", json!({ "payload": "s3cret!" }), Some("payload")),
         ("sign", json!({ "payload": "", "format": "pem" }), Some("format")),
         ("stamp", json!({}), Some("payload")),
-        ("stamp", json!({ "payload": "", "publicKey": "03" }), Some("publicKey")),
+        ("stamp", json!({ "payload": "", "signer": { "publicKey": "03" } }), Some("signer.publicKey")),
         ("status", json!({ "verbose": true }), None),
     ];
     for (method, params, field) in cases {

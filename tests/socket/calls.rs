@@ -21,7 +21,7 @@ fn clear_session_takes_everything_of_it_and_nothing_else() {
     daemon.log_in(&mut client, "home", 1000);
 
     let cleared = client.call("clearSession", json!({ "sessionKey": "work" }));
-    assert_eq!(cleared, json!({ "sessionKey": "work", "deletedPublicKey": work, "wasActive": false }));
+    assert_eq!(cleared, json!({ "cleared": true, "sessionKey": "work", "deletedPublicKey": work, "wasActive": false }));
     let cleared = client.call("clearSession", json!({}));
     assert_eq!((&cleared["sessionKey"], &cleared["wasActive"]), (&json!("home"), &json!(true)));
     assert_eq!(client.code("clearSession", json!({})), "NO_SESSION_FOUND");
@@ -63,7 +63,8 @@ fn store_session_reads_tokens_as_the_sdk_does_or_better() {
     client.call("createApiKeyPair", json!({ "externalKeyPair": fixture_key_pair() }));
     let stored = client.call("storeSession", json!({ "sessionToken": fixture("read-write") }));
     assert_eq!(stored["sessionKey"], "@turnkey/session/v3", "the default session key");
-    assert_eq!(stored["replaced"], false);
+    assert_eq!(stored["replacedPublicKey"], json!(null));
+    assert_eq!((&stored["hasKeyPair"], &stored["active"]), (&json!(true), &json!(true)));
     assert_eq!(
         stored["session"],
         json!({
@@ -79,7 +80,7 @@ fn store_session_reads_tokens_as_the_sdk_does_or_better() {
     let good = ["read-only", "profile+scope", "base64url - and _", "std base64 padded", "utf-8 scope", "bad signature"];
     for name in good {
         let stored = client.call("storeSession", json!({ "sessionToken": fixture(name) }));
-        assert_eq!(stored["replaced"], true, "{name}");
+        assert_eq!(stored["replacedPublicKey"], fixture_key_pair()["publicKey"], "{name}");
         match name {
             "profile+scope" => {
                 assert_eq!(stored["session"]["scope"], "wallets:read transactions:sign");
@@ -138,14 +139,14 @@ fn a_stored_session_replaces_its_namesake_with_its_key_pair() {
     let pairs = client.call("listApiKeyPairs", json!({}));
     assert_eq!(pairs["keyPairs"].as_array().unwrap().len(), 1);
     assert_eq!(pairs["keyPairs"][0]["publicKey"], new);
-    assert_eq!(client.code("sign", json!({ "payload": "", "publicKey": old })), "NOT_FOUND");
+    assert_eq!(client.code("sign", json!({ "payload": "", "signer": { "publicKey": old } })), "KEY_PAIR_NOT_FOUND");
 }
 
 #[test]
 fn get_session_answers_null_where_there_is_none() {
     let daemon = TestDaemon::start();
     let mut client = daemon.connect();
-    let nothing = json!({ "sessionKey": null, "session": null });
+    let nothing = json!({ "sessionKey": null, "session": null, "hasKeyPair": false });
     assert_eq!(client.call("getSession", json!({})), nothing);
     daemon.log_in(&mut client, "a", 1000);
     assert_eq!(client.call("getSession", json!({ "sessionKey": "b" })), nothing);
@@ -201,7 +202,7 @@ fn key_pairs_are_created_imported_listed_and_deleted() {
         let sessions = if is_created { json!([]) } else { json!(["s"]) };
         assert_eq!((&pair["sessionKeys"], &pair["createdAt"]), (&sessions, &json!(START)));
         let fields: Vec<&String> = pair.as_object().unwrap().keys().collect();
-        assert_eq!(fields, ["createdAt", "publicKey", "sessionCount", "sessionKeys"], "no private key");
+        assert_eq!(fields, ["createdAt", "kept", "publicKey", "sessionCount", "sessionKeys"], "no private key");
     }
     let page = client.call("listApiKeyPairs", json!({ "limit": 1 }));
     assert_eq!(page["next"], page["keyPairs"][0]["publicKey"]);
@@ -211,8 +212,9 @@ fn key_pairs_are_created_imported_listed_and_deleted() {
     let in_use = &imported["publicKey"];
     let fault = client.fault("deleteApiKeyPair", json!({ "publicKey": in_use }));
     assert_eq!((&fault["data"]["code"], &fault["data"]["publicKey"]), (&json!("KEY_PAIR_IN_USE"), in_use));
-    assert_eq!(client.call("deleteApiKeyPair", json!({ "publicKey": created })), json!({ "publicKey": created }));
-    assert_eq!(client.code("deleteApiKeyPair", json!({ "publicKey": created })), "NOT_FOUND");
+    let deleted = client.call("deleteApiKeyPair", json!({ "publicKey": created }));
+    assert_eq!(deleted, json!({ "deleted": true, "publicKey": created }));
+    assert_eq!(client.code("deleteApiKeyPair", json!({ "publicKey": created })), "KEY_PAIR_NOT_FOUND");
 }
 
 #[test]
@@ -263,16 +265,23 @@ fn signatures_and_stamps_verify_whatever_the_payload() {
     let pair = json!(daemon.log_in(&mut client, "a", 1000));
     let large = vec![0xa5; 3_000_000];
     for payload in [&b""[..], b"{}", b"\0\xff\xed\xa0\x80", &large] {
-        for by in [json!({}), json!({ "sessionKey": "a" }), json!({ "publicKey": pair })] {
-            let mut params = by;
-            params["payload"] = json!(base64(payload));
+        for (by, session) in [
+            (None, json!("a")),
+            (Some(json!({ "sessionKey": "a" })), json!("a")),
+            (Some(json!({ "publicKey": pair })), json!(null)),
+        ] {
+            let mut params = json!({ "payload": base64(payload) });
+            if let Some(by) = by {
+                params["signer"] = by;
+            }
             let signed = client.call("sign", params.clone());
-            assert_eq!(signed["publicKey"], pair);
+            assert_eq!((&signed["publicKey"], &signed["sessionKey"]), (&pair, &session));
             let der = HEXLOWER.decode(signed["signature"].as_str().unwrap().as_bytes()).unwrap();
             verify(&pair, payload, &Signature::from_der(&der).unwrap());
 
             let stamped = client.call("stamp", params.clone());
             assert_eq!(stamped["stampHeaderName"], "X-Stamp");
+            assert_eq!((&stamped["publicKey"], &stamped["sessionKey"]), (&pair, &session));
             let stamp = BASE64URL_NOPAD.decode(stamped["stampHeaderValue"].as_str().unwrap().as_bytes()).unwrap();
             let signature = signed["signature"].as_str().unwrap();
             let pair = pair.as_str().unwrap();
@@ -294,12 +303,15 @@ fn signing_without_a_signer_is_a_fault() {
     let mut client = daemon.connect();
     for method in ["sign", "stamp"] {
         assert_eq!(client.code(method, json!({ "payload": "" })), "NO_SESSION_FOUND");
-        assert_eq!(client.code(method, json!({ "payload": "", "sessionKey": "a" })), "NOT_FOUND");
-        assert_eq!(client.code(method, json!({ "payload": "", "publicKey": NOBODY })), "NOT_FOUND");
-        let both = json!({ "payload": "", "publicKey": NOBODY, "sessionKey": "a" });
+        let by = |signer| json!({ "payload": "", "signer": signer });
+        assert_eq!(client.code(method, by(json!({ "sessionKey": "a" }))), "NOT_FOUND");
+        assert_eq!(client.code(method, by(json!({ "publicKey": NOBODY }))), "KEY_PAIR_NOT_FOUND");
+        assert_eq!(client.code(method, by(json!({ "publicKey": NOBODY.to_uppercase() }))), "KEY_PAIR_NOT_FOUND");
+        let both = by(json!({ "publicKey": NOBODY, "sessionKey": "a" }));
         assert_eq!(client.code(method, both), "INVALID_PARAMS");
     }
-    client.call("storeSession", json!({ "sessionToken": fixture("read-write"), "sessionKey": "elsewhere" }));
+    let elsewhere = json!({ "sessionToken": fixture("read-write"), "sessionKey": "elsewhere", "withoutKeyPair": true });
+    client.call("storeSession", elsewhere);
     let fault = client.fault("stamp", json!({ "payload": "" }));
     assert_eq!(fault["data"]["publicKey"], fixture_key_pair()["publicKey"], "the vault never had it: {fault}");
 }
@@ -314,7 +326,7 @@ fn status_tells_the_state_of_the_daemon() {
     assert_eq!((&status["protocolVersion"], &status["health"]), (&json!(1), &json!("ok")));
     assert_eq!((&status["pid"], &status["activeSessionKey"]), (&json!(std::process::id()), &json!("a")));
     let counts = json!({
-        "sessions": 1, "keyPairsInUse": 1, "keyPairsUnused": 1, "connections": 1,
+        "sessions": 1, "keyPairsInUse": 1, "keyPairsKept": 0, "keyPairsUnused": 1, "connections": 1,
         "mutations": 3, "flushes": 3, "storeBytes": status["counts"]["storeBytes"],
     });
     assert_eq!(status["counts"], counts);
@@ -349,6 +361,7 @@ fn the_vault_survives_a_restart_to_the_letter() {
         "exp": START + 5, "public_key": fixture_key_pair()["publicKey"], "session_type": "T", "user_id": "u",
         "organization_id": "o", "scope": "café", "session_profile_id": "p",
     });
+    client.call("createApiKeyPair", json!({ "externalKeyPair": fixture_key_pair(), "keep": true, "label": "café" }));
     client.call("storeSession", json!({ "sessionToken": token_of(&claims) }));
     client.call("setActiveSession", json!({ "sessionKey": "__proto__" }));
     let before = (client.call("getAllSessions", json!({})), client.call("listApiKeyPairs", json!({})));

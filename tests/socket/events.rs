@@ -38,20 +38,25 @@ fn a_subscriber_sees_each_change_once_and_in_order() {
     client.call("clearAllSessions", json!({}));
     let by = json!({ "pid": std::process::id(), "uid": one_uid() });
     let first = json!({
-        "sequence": 3, "type": "sessionStored", "sessionKey": "a", "publicKey": key, "expiry": START + 10_000, "by": by,
+        "sequence": 5, "type": "sessionStored", "sessionKey": "a", "publicKey": key, "expiry": START + 10_000, "by": by,
     });
     for client in [&mut one, &mut two] {
+        assert_eq!(event(client)["type"], "keyPairCreated");
         assert_eq!(event(client), first);
         let expected = [
             ("activeSessionChanged", json!("a"), json!(null)),
+            ("keyPairCreated", json!(null), json!(null)),
             ("sessionCleared", json!("a"), json!("replaced")),
+            ("keyPairDeleted", json!(null), json!("replaced")),
             ("sessionStored", json!("a"), json!(null)),
             ("activeSessionChanged", json!("before"), json!(null)),
             ("sessionCleared", json!("before"), json!("cleared")),
+            ("keyPairDeleted", json!(null), json!("cleared")),
             ("activeSessionChanged", json!(null), json!(null)),
             ("sessionCleared", json!("a"), json!("allCleared")),
+            ("keyPairDeleted", json!(null), json!("allCleared")),
         ];
-        for (sequence, (kind, key, reason)) in (4..).zip(expected) {
+        for (sequence, (kind, key, reason)) in (6..).zip(expected) {
             let event = event(client);
             assert_eq!((&event["sequence"], &event["by"]), (&json!(sequence), &by));
             assert_eq!((&event["type"], &event["sessionKey"], &event["reason"]), (&json!(kind), &key, &reason));
@@ -72,9 +77,12 @@ fn faults_and_reads_make_no_event() {
     let mut subscriber = subscribe(&daemon);
     assert_eq!(client.code("clearSession", json!({})), "NO_SESSION_FOUND");
     client.call("getAllSessions", json!({}));
-    client.call("createApiKeyPair", json!({}));
-    daemon.log_in(&mut client, "a", 1000);
-    assert_eq!(brief(&mut subscriber), ("sessionStored".to_owned(), json!("a")));
+    assert_eq!(client.call("clearSession", json!({ "ifExists": true }))["cleared"], false);
+    assert_eq!(client.call("clearUnusedKeyPairs", json!({ "minAgeSeconds": 0 }))["more"], false);
+    client.call("createApiKeyPair", json!({ "keep": true, "label": "CI" }));
+    let created = event(&mut subscriber);
+    assert_eq!((&created["type"], &created["kept"]), (&json!("keyPairCreated"), &json!(true)));
+    assert_eq!(created["label"], "CI");
 }
 
 #[test]
@@ -83,7 +91,9 @@ fn when_an_event_comes_the_change_is_visible() {
     let mut client = daemon.connect();
     let mut subscriber = subscribe(&daemon);
     let key = daemon.log_in(&mut client, "a", 1000);
-    assert_eq!(event(&mut subscriber)["publicKey"], key);
+    for _ in ["the key pair", "the session"] {
+        assert_eq!(event(&mut subscriber)["publicKey"], key);
+    }
     event(&mut subscriber);
     subscriber.request("getSession", &json!({ "sessionKey": "a" }));
     assert_eq!(subscriber.read()["result"]["session"]["publicKey"], key, "calls go on beside events");
@@ -97,6 +107,7 @@ fn a_session_is_announced_a_minute_before_it_expires_and_when_it_has() {
     let mut subscriber = subscribe(&daemon);
     daemon.clock.advance(Duration::from_secs(39));
     daemon.log_in(&mut client, "b", 10_000);
+    brief(&mut subscriber);
     assert_eq!(brief(&mut subscriber), ("sessionStored".to_owned(), json!("b")), "not a second early");
     brief(&mut subscriber);
     daemon.clock.advance(Duration::from_secs(1));
@@ -151,5 +162,34 @@ fn clearing_more_than_can_be_told_one_by_one_is_a_resync() {
     client.call("clearAllSessions", json!({}));
     assert_eq!(event(&mut subscriber)["type"], "resync");
     daemon.log_in(&mut client, "b", 1000);
+    assert_eq!(brief(&mut subscriber).0, "keyPairCreated");
     assert_eq!(brief(&mut subscriber), ("sessionStored".to_owned(), json!("b")));
+}
+
+#[test]
+fn a_subscription_may_be_to_some_events_and_the_next_one_takes_its_place() {
+    let daemon = TestDaemon::start();
+    let mut client = daemon.connect();
+    let mut subscriber = daemon.connect();
+    let wanted = json!({ "types": ["sessionStored", "sessionCleared"], "sessionKeys": ["a"] });
+    subscriber.call("subscribe", wanted);
+    daemon.log_in(&mut client, "b", 1000);
+    daemon.log_in(&mut client, "a", 1000);
+    client.call("clearAllSessions", json!({}));
+    assert_eq!(brief(&mut subscriber), ("sessionStored".to_owned(), json!("a")));
+    assert_eq!(brief(&mut subscriber), ("sessionCleared".to_owned(), json!("a")));
+
+    subscriber.call("subscribe", json!({ "types": ["keyPairDeleted"] }));
+    let pair = client.call("createApiKeyPair", json!({}))["publicKey"].clone();
+    client.call("clearUnusedKeyPairs", json!({ "minAgeSeconds": 0 }));
+    let deleted = event(&mut subscriber);
+    assert_eq!((&deleted["publicKey"], &deleted["reason"]), (&pair, &json!("pruned")));
+    let many = vec!["x"; 101];
+    let fault = subscriber.fault("subscribe", json!({ "sessionKeys": many }));
+    assert_eq!(fault["data"]["field"], "sessionKeys");
+    client.call("lock", json!({}));
+    client.call("unlock", json!({}));
+    daemon.log_in(&mut client, "a", 1000);
+    client.call("clearSession", json!({}));
+    assert_eq!(event(&mut subscriber)["reason"], "cleared", "what was subscribed to before still comes");
 }

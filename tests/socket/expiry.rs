@@ -24,14 +24,14 @@ fn an_expired_session_is_never_served_and_its_key_never_signs() {
     assert_eq!(client.call("getActiveSessionKey", json!({})), json!({ "sessionKey": null }));
     assert_eq!(client.code("sign", json!({ "payload": "" })), "SESSION_EXPIRED");
     for (method, params) in [
-        ("sign", json!({ "payload": "", "sessionKey": "a" })),
-        ("stamp", json!({ "payload": "", "sessionKey": "a" })),
+        ("sign", json!({ "payload": "", "signer": { "sessionKey": "a" } })),
+        ("stamp", json!({ "payload": "", "signer": { "sessionKey": "a" } })),
         ("getSession", json!({ "sessionKey": "a" })),
         ("setActiveSession", json!({ "sessionKey": "a" })),
     ] {
         assert_eq!(client.code(method, params), "SESSION_EXPIRED", "{method}");
     }
-    assert_eq!(client.code("stamp", json!({ "payload": "", "publicKey": key })), "NOT_FOUND");
+    assert_eq!(client.code("stamp", json!({ "payload": "", "signer": { "publicKey": key } })), "KEY_PAIR_NOT_FOUND");
     assert_eq!(client.code("clearSession", json!({ "sessionKey": "a" })), "NOT_FOUND");
     assert_eq!(client.code("clearAllSessions", json!({})), "NO_SESSION_FOUND");
 }
@@ -103,7 +103,8 @@ fn whatever_the_clock_does_nothing_expired_is_served_and_nothing_goes_while_it_j
         for lifetime in lifetimes {
             let found = client.exchange("getSession", json!({ "sessionKey": lifetime.to_string() }));
             let found = found["result"]["session"].is_object();
-            let signs = client.exchange("sign", json!({ "payload": "", "sessionKey": lifetime.to_string() }));
+            let signs =
+                client.exchange("sign", json!({ "payload": "", "signer": { "sessionKey": lifetime.to_string() } }));
             assert_eq!(found, signs["result"].is_object());
             let lifetime = i64::try_from(lifetime).unwrap();
             assert!(!found || seconds < lifetime, "{lifetime} s were over");
@@ -164,20 +165,29 @@ fn what_has_expired_and_is_not_destroyed_yet_can_be_cleared_replaced_and_importe
     client.call("storeSession", json!({ "sessionToken": login, "sessionKey": "d" }));
     daemon.clock.set(Timestamp::from_secs(START + 1200));
     client.call("createApiKeyPair", json!({ "externalKeyPair": pair }));
-    let signed = client.call("sign", json!({ "payload": "", "publicKey": pair["publicKey"] }));
+    let signed = client.call("sign", json!({ "payload": "", "signer": { "publicKey": pair["publicKey"] } }));
     assert_eq!(signed["publicKey"], pair["publicKey"], "what was taken in is there");
     daemon.clock.advance(Duration::from_secs(600));
-    client.call("sign", json!({ "payload": "", "publicKey": pair["publicKey"] }));
+    client.call("sign", json!({ "payload": "", "signer": { "publicKey": pair["publicKey"] } }));
 }
 
 #[test]
-fn a_session_without_its_key_pair_is_stored_and_the_reply_says_so() {
+fn a_session_without_its_key_pair_is_stored_only_where_the_caller_says_so() {
     let daemon = TestDaemon::start();
     let mut client = daemon.connect();
     let pair = keyfob_tests::login::fixture_key_pair();
     let login = token(pair["publicKey"].as_str().unwrap(), START + 900);
-    let stored = client.call("storeSession", json!({ "sessionToken": login }));
+    daemon.log_in(&mut client, "@turnkey/session/v3", 1000);
+    let before = client.call("getAllSessions", json!({}));
+    let fault = client.fault("storeSession", json!({ "sessionToken": login }));
+    assert_eq!(fault["data"]["code"], "KEY_PAIR_NOT_FOUND", "{fault}");
+    assert_eq!(client.call("getAllSessions", json!({})), before, "nothing was changed");
+    client.call("stamp", json!({ "payload": "" }));
+    let stored = client.call("storeSession", json!({ "sessionToken": login, "withoutKeyPair": true }));
     assert_eq!(stored["hasKeyPair"], false);
+    assert_eq!(client.call("getSession", json!({}))["hasKeyPair"], false);
+    assert_eq!(client.call("listSessions", json!({}))["sessions"][0]["hasKeyPair"], false);
+    assert_eq!(client.call("describeSession", json!({}))["session"]["hasKeyPair"], false);
     client.call("createApiKeyPair", json!({ "externalKeyPair": pair }));
     assert_eq!(client.call("storeSession", json!({ "sessionToken": login }))["hasKeyPair"], true);
 }

@@ -50,7 +50,7 @@ fn rewrite_reply(method: &str, json: &str) -> String {
     }
     macro_rules! find {
         (calls { $($calls:tt)+ } subscriptions { $($subscriptions:tt)+ }) => { find! { $($calls)+ $($subscriptions)+ } };
-        ($($(#[doc = $doc:literal])+ $snake:ident: $call:ident => $reply:ident = $method:literal;)+) => {
+        ($($(#[doc = $doc:literal])+ $snake:ident($($param:ident: $type:ident)?): $call:ident => $reply:ident = $method:literal;)+) => {
             match method {
                 $($method => rewrite::<keyfob_proto::$call>(json),)+
                 _ => panic!("no method {method}"),
@@ -65,7 +65,7 @@ fn rewrite_call(id: u64, request: &Request) -> String {
     let mut line = Vec::new();
     macro_rules! find {
         (calls { $($calls:tt)+ } subscriptions { $($subscriptions:tt)+ }) => { find! { $($calls)+ $($subscriptions)+ } };
-        ($($(#[doc = $doc:literal])+ $snake:ident: $call:ident => $reply:ident = $method:literal;)+) => {
+        ($($(#[doc = $doc:literal])+ $snake:ident($($param:ident: $type:ident)?): $call:ident => $reply:ident = $method:literal;)+) => {
             match request {
                 $(Request::$call(call) => write_call(&mut line, id, call),)+
             }
@@ -113,16 +113,16 @@ fn faults_survive_to_the_byte() {
 #[test]
 fn events_survive_to_the_byte() {
     let sessions = ["sessionStored", "sessionCleared", "activeSessionChanged", "sessionExpiring"];
-    assert_eq!(
-        names("event"),
-        sorted(sessions.into_iter().chain(["vaultLocked", "vaultUnlocked", "vaultRekeyed", "resync"]))
-    );
+    let others = ["keyPairCreated", "keyPairDeleted", "vaultLocked", "vaultUnlocked", "vaultRekeyed", "resync"];
+    assert_eq!(names("event"), sorted(sessions.into_iter().chain(others)));
     for (name, line) in golden("event") {
         let Some(Incoming::Event(event)) = Incoming::parse(line.as_bytes()) else { panic!("{line}") };
         // A new kind of event does not compile here until it has its golden file.
         let kind = match event.kind {
             EventKind::SessionStored { .. } => "sessionStored",
             EventKind::SessionCleared { .. } => "sessionCleared",
+            EventKind::KeyPairCreated { .. } => "keyPairCreated",
+            EventKind::KeyPairDeleted { .. } => "keyPairDeleted",
             EventKind::ActiveSessionChanged { .. } => "activeSessionChanged",
             EventKind::SessionExpiring { .. } => "sessionExpiring",
             EventKind::VaultLocked => "vaultLocked",
@@ -144,6 +144,40 @@ fn the_schema_is_current() {
     let checked_in: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let how = "renew it: cargo run -p keyfob-proto --features schema --example schema > proto/schema.json";
     assert!(checked_in == schema::protocol(), "{how}");
+}
+
+/// A parameter that the schema knows is told what form it has to have, whatever it is given.
+#[test]
+fn every_parameter_of_the_wrong_form_is_told_its_form() {
+    let schema = schema::protocol();
+    let mut told = 0;
+    for (method, pair) in schema["methods"].as_object().unwrap() {
+        let name = pair["params"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+        let Some(params) = schema["$defs"][name]["properties"].as_object() else { continue };
+        for param in params.keys() {
+            for wrong in ["[[]]", "{\"s3cret\":1}", "\"\\ud800\"", "-1.5", "[7]"] {
+                let params = serde_json::value::RawValue::from_string(format!("{{\"{param}\":{wrong}}}")).unwrap();
+                let fault = Request::parse(method, Some(&params)).unwrap_err();
+                assert_eq!(fault.data.code, Code::InvalidParams);
+                let field = fault.data.field.unwrap_or_default();
+                assert!(
+                    field.starts_with(param) || fault.message.contains("needs"),
+                    "{method} {param}: {}",
+                    fault.message
+                );
+                let says =
+                    ["must be a", "must be \"", "must be true", "must be the", "must be bytes", "it takes", "needs"];
+                assert!(says.iter().any(|word| fault.message.contains(word)), "{}", fault.message);
+                assert!(
+                    !fault.message.contains("s3cret") && !fault.message.contains("documented"),
+                    "{}",
+                    fault.message
+                );
+                told += 1;
+            }
+        }
+    }
+    assert!(told > 100, "{told}");
 }
 
 #[test]

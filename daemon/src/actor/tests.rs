@@ -45,7 +45,7 @@ async fn mutations_that_wait_together_share_one_flush() {
 async fn a_fault_in_a_group_does_not_disturb_the_others() {
     let (_dir, actor, handle, published) = actor();
     let created = handle.submit(new_key_pair(), None, |reply| reply.public_key).await;
-    let fault = handle.submit(ClearSession { session_key: None }, None, |_| ()).await;
+    let fault = handle.submit(ClearSession::default(), None, |_| ()).await;
     let pruned = ClearUnusedKeyPairs { min_age_seconds: Some(0) };
     let pruned = handle.submit(pruned, None, |reply| reply.deleted_public_keys).await;
     drop(handle);
@@ -83,11 +83,16 @@ fn login(name: &str, public_key: &PublicKey) -> Login {
         r#"{{"exp":4000000000,"public_key":"{public_key}","session_type":"T","user_id":"u","organization_id":"o"}}"#
     );
     let session_token = Secret::new(format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(claims.as_bytes())));
-    Login::read(StoreSession { session_token, session_key: Some(key(name)) }).unwrap()
+    Login::read(StoreSession {
+        without_key_pair: true,
+        session_key: Some(key(name)),
+        ..StoreSession::new(session_token)
+    })
+    .unwrap()
 }
 
 fn clear(name: &str) -> ClearSession {
-    ClearSession { session_key: Some(key(name)) }
+    ClearSession::from(key(name))
 }
 
 /// Serves mutations as one group, and answers their codes: of a fault, or none.
@@ -137,8 +142,8 @@ async fn a_clear_all_in_a_group_keeps_what_comes_after_and_nothing_of_what_came_
     let public_key = *pair.public_key();
     let answers = group!(
         actor, handle;
-        pair, login("before", &public_key), ClearAllSessions {}, login("between", &public_key), ClearAllSessions {},
-        login("after", &public_key), ClearAllSessions {}, ClearAllSessions {}, login("last", &public_key)
+        pair, login("before", &public_key), ClearAllSessions::default(), login("between", &public_key), ClearAllSessions::default(),
+        login("after", &public_key), ClearAllSessions::default(), ClearAllSessions::default(), login("last", &public_key)
     );
     let twice = Some(Code::NoSessionFound);
     assert_eq!(answers, [None, None, None, None, None, None, None, twice, None]);
@@ -170,7 +175,7 @@ async fn after_a_batch_that_failed_nothing_is_put_and_removing_goes_on() {
     assert_eq!(answers, [None, failed(), failed(), Some(Code::NotFound), failed()]);
     assert!(published.failure().is_some());
     assert_eq!(group!(actor, handle; new_key_pair(), clear("a")), [failed(), Some(Code::NotFound)]);
-    assert_eq!(group!(actor, handle; DeleteApiKeyPair { public_key: spare_key }, clear("b")), [None, None]);
+    assert_eq!(group!(actor, handle; DeleteApiKeyPair::new(spare_key), clear("b")), [None, None]);
     assert_eq!((published.vault().session_count(), actor.store.owes()), (1, 0));
     assert_eq!(after_restart(&dir, actor), (vec!["c".to_owned()], 1));
 }
@@ -183,8 +188,8 @@ async fn clearing_all_and_expiry_go_on_after_a_batch_that_failed() {
     assert!(group!(actor, handle; pair, login("a", &public_key), login("b", &public_key)).iter().all(Option::is_none));
     actor.store.break_database();
     assert_eq!(group!(actor, handle; login("c", &public_key)), [Some(Code::StorageError)]);
-    assert_eq!(group!(actor, handle; ClearAllSessions {}), [None]);
-    assert_eq!(group!(actor, handle; ClearAllSessions {}), [Some(Code::NoSessionFound)]);
+    assert_eq!(group!(actor, handle; ClearAllSessions::default()), [None]);
+    assert_eq!(group!(actor, handle; ClearAllSessions::default()), [Some(Code::NoSessionFound)]);
     assert!(published.vault().is_empty());
     assert_eq!(after_restart(&dir, actor), (vec![], 0));
 }

@@ -30,6 +30,7 @@ impl Service {
                 sessions: vault.live_count(self.clock.now()) as u64,
                 key_pairs_in_use: vault.in_use_count() as u64,
                 key_pairs_unused: vault.unused_count() as u64,
+                key_pairs_kept: vault.kept_count() as u64,
                 connections: self.connections.load(Ordering::Relaxed),
                 mutations: self.published.mutations(),
                 flushes: self.published.flushes(),

@@ -49,14 +49,14 @@ impl<'a> Recovered<'a> {
             },
             Entry::InUse(key, record) => {
                 if let Some(sealed) = living(self.slots, record.sealed)? {
-                    self.stored.in_use.push(KeyPair::restore(key, record.created_at, sealed).into());
+                    self.stored.in_use.push(KeyPair::restore(record.facts(key), sealed).into());
                 } else {
                     self.owed.insert(Name::InUse(key));
                     self.lost.insert(key);
                 }
             }
             Entry::Unused(key, record) => match living(self.slots, record.sealed)? {
-                Some(sealed) => self.stored.unused.push(KeyPair::restore(key, record.created_at, sealed).into()),
+                Some(sealed) => self.stored.unused.push(KeyPair::restore(record.facts(key), sealed).into()),
                 None => drop(self.owed.insert(Name::Unused(key))),
             },
         }

@@ -133,7 +133,12 @@ fn session(pair: &NewKeyPair, token_bytes: usize, scope: &str) -> Login {
     );
     let token = format!("e30.{}.", data_encoding::BASE64URL_NOPAD.encode(claims.as_bytes()));
     let token = format!("{token}{}", "s".repeat(token_bytes.saturating_sub(token.len()).max(4) / 4 * 4));
-    Login::read(keyfob_proto::StoreSession { session_token: Secret::new(token), session_key: None }).unwrap()
+    Login::read(keyfob_proto::StoreSession {
+        without_key_pair: true,
+        session_key: None,
+        ..keyfob_proto::StoreSession::new(Secret::new(token))
+    })
+    .unwrap()
 }
 
 fn named(name: &str, login: &Login) -> Login {
@@ -160,8 +165,8 @@ fn what_was_committed_is_there_after_reopening() {
     disk.reopen();
     disk.apply(named("b", &login_a));
     disk.reopen();
-    disk.apply(keyfob_proto::ClearSession { session_key: None });
-    disk.apply(DeleteApiKeyPair { public_key: unused });
+    disk.apply(keyfob_proto::ClearSession::default());
+    disk.apply(DeleteApiKeyPair::new(unused));
     disk.reopen();
     assert_eq!(disk.vault().session_count(), 1);
 }

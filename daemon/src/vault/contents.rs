@@ -18,11 +18,12 @@ use crate::seal::{Scope, Sealed, Slot, VaultKeys};
 pub struct Vault {
     pub(super) sessions: RedBlackTreeMapSync<SessionKey, Arc<StoredSession>>,
     pub(super) active: Option<SessionKey>,
-    /// The key pairs that a session names. Apart from the unused ones, so that clear-all drops them
-    /// in one step.
+    /// The key pairs that a session names, but for kept ones. Apart from the others, so that clear-all drops them in one
+    /// step.
     pub(super) in_use: RedBlackTreeMapSync<PublicKey, Arc<KeyPair>>,
+    /// The key pairs that no session names, and those that are kept, whether or not one does.
     pub(super) unused: RedBlackTreeMapSync<PublicKey, Arc<KeyPair>>,
-    /// The unused key pairs, the oldest first.
+    /// The unused key pairs that may be swept, the oldest first: all but the kept ones.
     pub(super) unused_by_age: RedBlackTreeSetSync<(u64, PublicKey)>,
     /// The sessions in the order of their expiry.
     pub(super) by_expiry: RedBlackTreeSetSync<ByExpiry>,
@@ -228,17 +229,19 @@ impl Vault {
         std::mem::replace(self, rest)
     }
 
-    /// Adds an unused key pair to the map and the index.
+    /// Adds a key pair that no session names, or that is kept, to the map and the index.
     pub(super) fn insert_unused(&mut self, pair: Arc<KeyPair>) {
-        self.unused_by_age.insert_mut((pair.created_at(), *pair.public_key()));
+        if !pair.facts().kept {
+            self.unused_by_age.insert_mut((pair.facts().created_at, *pair.public_key()));
+        }
         self.unused.insert_mut(*pair.public_key(), pair);
     }
 
-    /// Takes an unused key pair out of the map and the index.
+    /// Takes a key pair that no session names, or that is kept, out of the map and the index.
     pub(super) fn remove_unused(&mut self, key: &PublicKey) -> Option<Arc<KeyPair>> {
         let pair = self.unused.get(key).cloned()?;
         self.unused.remove_mut(key);
-        self.unused_by_age.remove_mut(&(pair.created_at(), *key));
+        self.unused_by_age.remove_mut(&(pair.facts().created_at, *key));
         Some(pair)
     }
 

@@ -1,19 +1,20 @@
 //! [`Draft`]: a copy of the vault while mutations are applied to it, and what they changed.
 
+mod key_pairs;
+
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use keyfob_proto::{By, ClearReason, Code, EventKind, Fault, PublicKey, Session, SessionKey};
+use keyfob_proto::{By, Code, EventKind, Fault, PublicKey, RemovalReason, Session, SessionKey};
 
 use super::change::{Announcement, Change, Name, Removal};
 use super::contents::Vault;
 use super::expired::ExpiredName;
-use super::key_pair::{KeyPair, NewKeyPair};
 use super::session::StoredSession;
 use crate::clock::Timestamp;
 use crate::limits::MAX_ANNOUNCED;
-use crate::seal::{Locked, Scope, Slot, VaultKeys};
+use crate::seal::{Locked, Slot, VaultKeys};
 
 /// A copy of the vault that becomes the next one once its changes are durable, and is dropped if they cannot be made
 /// so: rolling back costs nothing.
@@ -87,9 +88,9 @@ impl<'a> Draft<'a> {
     pub fn repeat(&mut self, removal: &Removal) {
         match removal {
             Removal::Session(key) if self.vault.sessions.contains_key(key) => {
-                self.remove_session(key, ClearReason::Cleared);
+                self.remove_session(key, RemovalReason::Cleared);
             }
-            Removal::Unused(key) => self.remove_unused(*key),
+            Removal::Unused(key) => self.remove_unused(*key, RemovalReason::Deleted),
             Removal::All => self.clear_all(),
             Removal::Session(_) => {}
         }
@@ -121,41 +122,32 @@ impl<'a> Draft<'a> {
     /// Removes a session that has expired, and remembers its name.
     pub(super) fn expire(&mut self, key: SessionKey) {
         let Some(expiry) = self.vault.sessions.get(&key).map(|session| session.expiry()) else { return };
-        let (_, was_active) = self.remove_session(&key, ClearReason::Expired);
+        let (_, was_active) = self.remove_session(&key, RemovalReason::Expired);
         let pushed_out = self.vault.expired.insert(key.clone(), ExpiredName { expiry, was_active });
         self.changes.extend(pushed_out.into_iter().chain([key]).map(Change::Noted));
     }
 
-    /// Removes the sessions that name a key pair, and the pair with them, if the vault has it and all of them have
-    /// expired. Answers whether that was so.
-    pub(super) fn expire_key_pair(&mut self, key: &PublicKey) -> bool {
-        let has_expired = self.vault.in_use.contains_key(key) && self.vault.key_pair(key, self.now).is_none();
-        if has_expired {
-            for session in self.vault.sessions_of(key) {
-                self.expire(session);
-            }
-        }
-        has_expired
-    }
-
     /// Stores a session in place of another of that name, if there is one, and deletes the other's
-    /// key pair unless it is still named. Answers whether there was one.
+    /// key pair unless it is still named. A kept key pair that it names stays one, unless it `adopts` it.
     ///
     /// # Errors
     ///
     /// `VAULT_LOCKED`; `INTERNAL_ERROR` when its key pair cannot be opened. Nothing was changed.
-    pub(super) fn put_session(&mut self, key: &SessionKey, session: &Session) -> Result<bool, Fault> {
+    pub(super) fn put_session(&mut self, key: &SessionKey, session: &Session, adopts: bool) -> Result<(), Fault> {
         let keys = self.keys.ok_or(Locked)?;
         let public_key = session.public_key;
-        let pair = match self.vault.unused.get(&public_key).cloned() {
+        let unused = self.vault.unused.get(&public_key).filter(|pair| adopts || !pair.facts().kept).cloned();
+        let pair = match unused {
             Some(unused) => {
                 let slot = self.take_slot()?;
-                let pair = unused.reseal(keys, (Scope::Unused, Scope::InUse), slot);
+                let pair = unused.taken_into_use(keys, slot);
                 Some((unused, pair.map_err(|fault| fault.on_key_pair(public_key))?))
             }
             None => None,
         };
         let stored = Arc::new(StoredSession::seal(key, session, keys, self.take_slot()?));
+        // One that has expired, and its key pair with it, is not there any more.
+        self.expire_key_pair(&public_key);
         let replaced = self.vault.remove_session(key);
         if let Some(old) = &replaced {
             self.changes.push(Change::Removed(Name::Session(key.clone()), old.sealed().slot()));
@@ -171,23 +163,23 @@ impl<'a> Draft<'a> {
             self.insert_key_pair(pair);
         }
         if let Some(old) = &replaced {
-            self.announce(EventKind::SessionCleared { session_key: key.clone(), reason: ClearReason::Replaced });
-            self.release(*old.public_key());
+            self.announce(EventKind::SessionCleared { session_key: key.clone(), reason: RemovalReason::Replaced });
+            self.release(*old.public_key(), RemovalReason::Replaced);
         }
         self.announce(EventKind::SessionStored { session_key: key.clone(), public_key, expiry: session.expiry });
         if session.expiry <= self.vault.warned_until {
             self.announce(EventKind::SessionExpiring { session_key: key.clone(), expiry: session.expiry });
         }
-        Ok(replaced.is_some())
+        Ok(())
     }
 
     /// Removes a session that is there, its key pair unless it is still named, and the active
     /// pointer if it names it. Answers the deleted key pair, and whether the pointer went.
-    pub(super) fn remove_session(&mut self, key: &SessionKey, reason: ClearReason) -> (Option<PublicKey>, bool) {
+    pub(super) fn remove_session(&mut self, key: &SessionKey, reason: RemovalReason) -> (Option<PublicKey>, bool) {
         let Some(session) = self.vault.remove_session(key) else { return (None, false) };
         self.changes.push(Change::Removed(Name::Session(key.clone()), session.sealed().slot()));
         self.announce(EventKind::SessionCleared { session_key: key.clone(), reason });
-        let deleted = self.release(*session.public_key());
+        let deleted = self.release(*session.public_key(), reason);
         let was_active = self.vault.active.as_ref() == Some(key);
         if was_active {
             self.set_active(None);
@@ -200,12 +192,16 @@ impl<'a> Draft<'a> {
     pub(super) fn clear_all(&mut self) {
         let before = self.vault.remove_sessions();
         self.changes.push(Change::ClearedAll);
-        if before.sessions.size() > MAX_ANNOUNCED {
+        if before.sessions.size() + before.in_use.size() > MAX_ANNOUNCED {
             self.announce(EventKind::Resync);
             return;
         }
+        let reason = RemovalReason::AllCleared;
         for session_key in before.sessions.keys().cloned() {
-            self.announce(EventKind::SessionCleared { session_key, reason: ClearReason::AllCleared });
+            self.announce(EventKind::SessionCleared { session_key, reason });
+        }
+        for public_key in before.in_use.keys().copied() {
+            self.announce(EventKind::KeyPairDeleted { public_key, reason });
         }
         if before.active.is_some() {
             self.announce(EventKind::ActiveSessionChanged { session_key: None });
@@ -216,53 +212,8 @@ impl<'a> Draft<'a> {
         self.vault.warned_until = expiry;
     }
 
-    /// Takes in a key pair that the vault does not have, or that has expired there: in use if a session names it.
-    ///
-    /// # Errors
-    ///
-    /// `VAULT_LOCKED`. Nothing was changed.
-    pub(super) fn put_key_pair(&mut self, pair: &NewKeyPair) -> Result<(), Fault> {
-        let keys = self.keys.ok_or(Locked)?;
-        let slot = self.take_slot()?;
-        self.expire_key_pair(pair.public_key());
-        let scope = if self.vault.is_named(pair.public_key()) { Scope::InUse } else { Scope::Unused };
-        let pair = pair.seal(keys, scope, slot);
-        self.insert_key_pair(pair);
-        Ok(())
-    }
-
-    /// Removes an unused key pair, if it is one.
-    pub(super) fn remove_unused(&mut self, key: PublicKey) {
-        if let Some(removed) = self.vault.remove_unused(&key) {
-            self.changes.push(Change::Removed(Name::Unused(key), removed.sealed().slot()));
-        }
-    }
-
-    /// Adds a key pair that is sealed in the scope of its use.
-    fn insert_key_pair(&mut self, pair: KeyPair) {
-        let (key, pair) = (*pair.public_key(), Arc::new(pair));
-        if self.vault.is_named(&key) {
-            self.changes.push(Change::PutInUse(Arc::clone(&pair)));
-            self.vault.in_use.insert_mut(key, pair);
-        } else {
-            self.changes.push(Change::PutUnused(Arc::clone(&pair)));
-            self.vault.insert_unused(pair);
-        }
-    }
-
-    /// Deletes a key pair that a session named until now, unless another still does.
-    fn release(&mut self, key: PublicKey) -> Option<PublicKey> {
-        if self.vault.is_named(&key) {
-            return None;
-        }
-        let slot = self.vault.in_use.get(&key)?.sealed().slot();
-        self.vault.in_use.remove_mut(&key);
-        self.changes.push(Change::Removed(Name::InUse(key), slot));
-        Some(key)
-    }
-
     /// A slot to seal with. One that is not used for it after all is never used: its bytes may have sealed something.
-    fn take_slot(&mut self) -> Result<Slot, Fault> {
+    pub(super) fn take_slot(&mut self) -> Result<Slot, Fault> {
         let none = || Fault::new(Code::InternalError, "there is no slot at hand to seal with");
         self.stock.pop_front().ok_or_else(none)
     }

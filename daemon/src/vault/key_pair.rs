@@ -1,10 +1,11 @@
 //! [`KeyPair`]: a P-256 key pair, and signing with it.
 
 use data_encoding::HEXLOWER_PERMISSIVE;
-use keyfob_proto::{Code, ExternalKeyPair, Fault, PublicKey, SignatureFormat, Signed, Stamped};
+use keyfob_proto::{Code, CreateApiKeyPair, ExternalKeyPair, Fault, PublicKey};
 use p256::ecdsa::{Signature, SigningKey};
 use p256::elliptic_curve::Generate;
 
+use super::facts::KeyPairFacts;
 use super::signature;
 use crate::clock::Timestamp;
 use crate::seal::{Depth, Key, OpenError, Scope, Sealed, Slot, VaultKeys, on_wiped_stack};
@@ -12,21 +13,34 @@ use crate::seal::{Depth, Key, OpenError, Scope, Sealed, Slot, VaultKeys, on_wipe
 /// A key pair that was created or imported and is not yet in the vault.
 #[derive(Debug)]
 pub struct NewKeyPair {
-    public_key: PublicKey,
-    created_at: u64,
+    facts: KeyPairFacts,
     private_key: Key,
 }
 
 /// An API key pair. Its private half is sealed and has no way out.
 #[derive(Debug)]
 pub struct KeyPair {
-    public_key: PublicKey,
-    created_at: u64,
+    facts: KeyPairFacts,
     sealed: Sealed,
 }
 
 impl NewKeyPair {
-    /// A fresh key pair.
+    /// The key pair that a call asks for.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_KEY_PAIR` when it is one from elsewhere whose private key is none, or is not that of the public key;
+    /// `INTERNAL_ERROR` when the system has no randomness to give.
+    pub fn of(call: &CreateApiKeyPair, now: Timestamp) -> Result<Self, Fault> {
+        let mut pair = match &call.external_key_pair {
+            Some(external) => on_wiped_stack(Depth::Deep, || Self::read(external, now))?,
+            None => Self::generate(now)?,
+        };
+        (pair.facts.kept, pair.facts.label) = (call.keep, call.label.clone());
+        Ok(pair)
+    }
+
+    /// A fresh key pair, not to be kept.
     ///
     /// # Errors
     ///
@@ -34,15 +48,6 @@ impl NewKeyPair {
     pub fn generate(now: Timestamp) -> Result<Self, Fault> {
         let no_randomness = |_| Fault::new(Code::InternalError, "the system has no randomness; try again");
         on_wiped_stack(Depth::Deep, || Ok(Self::new(&SigningKey::try_generate().map_err(no_randomness)?, now)))
-    }
-
-    /// A key pair that was created elsewhere.
-    ///
-    /// # Errors
-    ///
-    /// `INVALID_KEY_PAIR` when the private key is not one, or is not that of the public key.
-    pub fn import(external: &ExternalKeyPair, now: Timestamp) -> Result<Self, Fault> {
-        on_wiped_stack(Depth::Deep, || Self::read(external, now))
     }
 
     fn read(external: &ExternalKeyPair, now: Timestamp) -> Result<Self, Fault> {
@@ -58,7 +63,7 @@ impl NewKeyPair {
         let signing_key = SigningKey::from_slice(private_key.expose())
             .map_err(|_| wrong("the private key is not a scalar of P-256: it is 0 or not below the order"))?;
         let pair = Self::new(&signing_key, now);
-        if pair.public_key == external.public_key {
+        if pair.facts.public_key == external.public_key {
             Ok(pair)
         } else {
             Err(wrong("the public key is not that of the private key"))
@@ -67,57 +72,69 @@ impl NewKeyPair {
 
     fn new(signing_key: &SigningKey, now: Timestamp) -> Self {
         let private_key = Key::fill(|bytes| bytes.copy_from_slice(&signing_key.to_bytes()));
-        Self { public_key: public_key_of(signing_key), created_at: now.secs(), private_key }
+        Self { facts: facts(public_key_of(signing_key), now), private_key }
     }
 
     /// One of this name, which signs nothing.
     #[cfg(test)]
     pub(super) fn named(public_key: PublicKey, now: Timestamp) -> Self {
-        Self { public_key, created_at: now.secs(), private_key: Key::fill(|_| ()) }
+        Self { facts: facts(public_key, now), private_key: Key::fill(|_| ()) }
     }
 
-    /// The key pair's name.
+    /// One that is to be kept.
+    #[cfg(test)]
+    pub(super) fn kept(mut self) -> Self {
+        self.facts.kept = true;
+        self
+    }
+
+    /// Its name.
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {
-        &self.public_key
+        &self.facts.public_key
     }
 
-    /// Seals it.
-    pub(super) fn seal(&self, keys: &VaultKeys, scope: Scope, slot: Slot) -> KeyPair {
-        let identity = identity(&self.public_key, self.created_at);
-        let sealed = Sealed::new(keys, scope, slot, &identity, self.private_key.expose());
-        KeyPair::restore(self.public_key, self.created_at, sealed)
+    /// What is known of it.
+    #[must_use]
+    pub fn facts(&self) -> &KeyPairFacts {
+        &self.facts
+    }
+
+    /// Seals it, with these facts.
+    pub(super) fn seal(&self, facts: KeyPairFacts, keys: &VaultKeys, scope: Scope, slot: Slot) -> KeyPair {
+        let sealed = Sealed::new(keys, scope, slot, &facts.identity(), self.private_key.expose());
+        KeyPair::restore(facts, sealed)
     }
 }
 
 impl KeyPair {
     /// The key pair that a record holds. Whether it can be opened shows when it signs.
     #[must_use]
-    pub fn restore(public_key: PublicKey, created_at: u64, sealed: Sealed) -> Self {
-        Self { public_key, created_at, sealed }
+    pub fn restore(facts: KeyPairFacts, sealed: Sealed) -> Self {
+        Self { facts, sealed }
     }
 
     /// The same key pair, sealed under another root key.
     #[must_use]
     pub(super) fn with_sealed(&self, sealed: Sealed) -> Self {
-        Self::restore(self.public_key, self.created_at, sealed)
+        Self::restore(self.facts.clone(), sealed)
     }
 
-    /// The same key pair, sealed in another scope.
+    /// The same key pair as that of a session: sealed in the scope of those, and kept no longer.
     ///
     /// # Errors
     ///
     /// `INTERNAL_ERROR` when the record is not what was stored.
-    pub(super) fn reseal(&self, keys: &VaultKeys, (from, to): (Scope, Scope), slot: Slot) -> Result<Self, Fault> {
-        let identity = identity(&self.public_key, self.created_at);
-        let reseal = |plain: &[u8]| Sealed::new(keys, to, slot, &identity, plain);
-        Ok(self.with_sealed(self.sealed.open(Some(keys), from, &identity, reseal)?))
+    pub(super) fn taken_into_use(&self, keys: &VaultKeys, slot: Slot) -> Result<Self, Fault> {
+        let facts = KeyPairFacts { kept: false, ..self.facts.clone() };
+        let reseal = |plain: &[u8]| Sealed::new(keys, Scope::InUse, slot, &facts.identity(), plain);
+        let sealed = self.sealed.open(Some(keys), Scope::Unused, &self.facts.identity(), reseal)?;
+        Ok(Self::restore(facts, sealed))
     }
 
     /// Whether it opens with these keys; `None` where its slot is damaged.
     pub(super) fn check(&self, keys: &VaultKeys, scope: Scope) -> Option<bool> {
-        let identity = identity(&self.public_key, self.created_at);
-        match self.sealed.open(Some(keys), scope, &identity, |_| ()) {
+        match self.sealed.open(Some(keys), scope, &self.facts.identity(), |_| ()) {
             Err(OpenError::SlotDamaged) => None,
             opened => Some(opened.is_ok()),
         }
@@ -126,13 +143,13 @@ impl KeyPair {
     /// The key pair's name.
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {
-        &self.public_key
+        &self.facts.public_key
     }
 
-    /// When it came into the vault, in seconds since the epoch.
+    /// What is known of it without opening it.
     #[must_use]
-    pub fn created_at(&self) -> u64 {
-        self.created_at
+    pub fn facts(&self) -> &KeyPairFacts {
+        &self.facts
     }
 
     /// What the store keeps of it.
@@ -146,37 +163,17 @@ impl KeyPair {
     /// # Errors
     ///
     /// `VAULT_LOCKED`; `INTERNAL_ERROR` when the record is not what was stored.
-    pub fn sign(
-        &self,
-        keys: Option<&VaultKeys>,
-        scope: Scope,
-        payload: &[u8],
-        format: SignatureFormat,
-    ) -> Result<Signed, Fault> {
-        let signature = signature::encode(&self.signature(keys, scope, payload)?, format);
-        Ok(Signed { signature, public_key: self.public_key })
-    }
-
-    /// Makes Turnkey's request header for a body. Call it in [`on_wiped_stack`].
-    ///
-    /// # Errors
-    ///
-    /// As [`KeyPair::sign`].
-    pub fn stamp(&self, keys: Option<&VaultKeys>, scope: Scope, payload: &[u8]) -> Result<Stamped, Fault> {
-        Ok(signature::stamp(&self.signature(keys, scope, payload)?, &self.public_key))
-    }
-
-    fn signature(&self, keys: Option<&VaultKeys>, scope: Scope, payload: &[u8]) -> Result<Signature, Fault> {
-        let identity = identity(&self.public_key, self.created_at);
+    pub(super) fn sign(&self, keys: Option<&VaultKeys>, scope: Scope, payload: &[u8]) -> Result<Signature, Fault> {
+        let identity = self.facts.identity();
         let signature = self.sealed.open(keys, scope, &identity, |private_key| signature::sign(private_key, payload));
         let signature = signature.and_then(|signature| signature.ok_or(OpenError::Altered));
-        signature.map_err(|error| Fault::from(error).on_key_pair(self.public_key))
+        signature.map_err(|error| Fault::from(error).on_key_pair(self.facts.public_key))
     }
 }
 
-/// What the private key belongs to: format 1, a key pair, its age, its name.
-fn identity(public_key: &PublicKey, created_at: u64) -> Vec<u8> {
-    [b"\x01k", created_at.to_be_bytes().as_slice(), public_key.as_bytes()].concat()
+/// The facts of a key pair that has just come, and is not kept.
+fn facts(public_key: PublicKey, now: Timestamp) -> KeyPairFacts {
+    KeyPairFacts { public_key, created_at: now.secs(), kept: false, label: None }
 }
 
 /// Whether there is a point of P-256 with this compressed form.
@@ -192,10 +189,11 @@ fn public_key_of(key: &SigningKey) -> PublicKey {
 #[cfg(test)]
 mod tests {
     use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-    use keyfob_proto::Secret;
+    use keyfob_proto::{Label, Secret, SignatureFormat};
     use p256::ecdsa::VerifyingKey;
     use p256::ecdsa::signature::{Signer, Verifier};
 
+    use super::super::chosen::Chosen;
     use super::*;
     use crate::seal::StoredSlot;
     use crate::seal::tests::keys;
@@ -206,18 +204,24 @@ mod tests {
 
     fn import(public: &str, private: &str) -> Result<KeyPair, Fault> {
         let external = ExternalKeyPair { public_key: public.parse().unwrap(), private_key: Secret::new(private) };
-        Ok(NewKeyPair::import(&external, NOW)?.seal(&keys(1), Scope::Unused, Slot::fresh(0)))
+        let call = CreateApiKeyPair { external_key_pair: Some(external), ..CreateApiKeyPair::default() };
+        let pair = NewKeyPair::of(&call, NOW)?;
+        Ok(pair.seal(pair.facts().clone(), &keys(1), Scope::Unused, Slot::fresh(0)))
+    }
+
+    fn chosen(pair: &KeyPair) -> Chosen<'_> {
+        Chosen { pair, scope: Scope::Unused, session_key: None }
     }
 
     #[test]
     fn an_imported_key_pair_signs_so_that_its_public_key_verifies() {
         let pair = import(PUBLIC, PRIVATE).unwrap();
-        let signed = pair.sign(Some(&keys(1)), Scope::Unused, b"payload", SignatureFormat::Der).unwrap();
+        let signed = chosen(&pair).sign(Some(&keys(1)), b"payload", SignatureFormat::Der).unwrap();
         let der = HEXLOWER.decode(signed.signature.as_bytes()).unwrap();
         let verifying_key = VerifyingKey::from_sec1_bytes(signed.public_key.as_bytes()).unwrap();
         verifying_key.verify(b"payload", &Signature::from_der(&der).unwrap()).unwrap();
 
-        let raw = pair.sign(Some(&keys(1)), Scope::Unused, b"payload", SignatureFormat::Raw).unwrap().signature;
+        let raw = chosen(&pair).sign(Some(&keys(1)), b"payload", SignatureFormat::Raw).unwrap().signature;
         assert_eq!(raw.len(), 128);
         let same = Signature::from_slice(&HEXLOWER.decode(raw.as_bytes()).unwrap()).unwrap();
         assert_eq!(same.to_der().as_bytes(), der, "RFC 6979: the same payload, the same signature");
@@ -228,7 +232,8 @@ mod tests {
 
     #[test]
     fn a_stamp_is_turnkeys_header_to_the_letter() {
-        let stamped = import(PUBLIC, PRIVATE).unwrap().stamp(Some(&keys(1)), Scope::Unused, b"{}").unwrap();
+        let stamped = chosen(&import(PUBLIC, PRIVATE).unwrap()).stamp(Some(&keys(1)), b"{}").unwrap();
+        assert_eq!(stamped.public_key.to_string(), PUBLIC);
         assert_eq!(stamped.stamp_header_name, "X-Stamp");
         let json = BASE64URL_NOPAD.decode(stamped.stamp_header_value.as_bytes()).unwrap();
         let json = String::from_utf8(json).unwrap();
@@ -263,21 +268,26 @@ mod tests {
         let keys = keys(1);
         let slot = Slot::fresh(0);
         let bytes = slot.to_bytes();
-        let pair = NewKeyPair::generate(NOW).unwrap().seal(&keys, Scope::Unused, slot);
+        let new = NewKeyPair::generate(NOW).unwrap();
+        let facts = new.facts().clone();
+        let pair = new.seal(facts.clone(), &keys, Scope::Unused, slot);
         let other = *NewKeyPair::generate(NOW).unwrap().public_key();
         let ciphertext = pair.sealed().ciphertext();
         let mut altered = ciphertext.to_vec();
         altered[0] ^= 1;
-        let restored = |key, created_at, ciphertext: &[u8]| {
+        let restored = |facts: KeyPairFacts, ciphertext: &[u8]| {
             let StoredSlot::Whole(slot) = Slot::read(0, &bytes) else { panic!("it is whole") };
             let sealed = Sealed::stored(0, slot.id(), Some(slot), pair.sealed().nonce(), ciphertext);
-            KeyPair::restore(key, created_at, sealed).stamp(Some(&keys), Scope::Unused, b"")
+            chosen(&KeyPair::restore(facts, sealed)).stamp(Some(&keys), b"")
         };
-        assert!(restored(*pair.public_key(), pair.created_at(), ciphertext).is_ok());
+        assert!(restored(facts.clone(), ciphertext).is_ok());
+        let label: Label = "x".parse().unwrap();
         for swapped in [
-            restored(other, pair.created_at(), ciphertext),
-            restored(*pair.public_key(), 0, ciphertext),
-            restored(*pair.public_key(), pair.created_at(), &altered),
+            restored(KeyPairFacts { public_key: other, ..facts.clone() }, ciphertext),
+            restored(KeyPairFacts { created_at: 0, ..facts.clone() }, ciphertext),
+            restored(KeyPairFacts { kept: true, ..facts.clone() }, ciphertext),
+            restored(KeyPairFacts { label: Some(label), ..facts.clone() }, ciphertext),
+            restored(facts, &altered),
         ] {
             assert_eq!(swapped.unwrap_err().data.code, Code::InternalError);
         }

@@ -1,6 +1,6 @@
-//! What is said of a session that is not there: it has expired, or it never was.
+//! What is said of a session or key pair that is not there: it has expired, or never was, or is another.
 
-use keyfob_proto::{Code, Fault, SessionKey};
+use keyfob_proto::{Code, Fault, PublicKey, SessionKey};
 
 use super::contents::Vault;
 use crate::clock::Timestamp;
@@ -53,4 +53,33 @@ pub(super) fn no_such_session(key: &SessionKey) -> Fault {
 /// The fault of a call that needs an active session where none is.
 pub(super) fn no_active_session() -> Fault {
     Fault::new(Code::NoSessionFound, "no session is active: name one, or make one active with `keyfob use KEY`")
+}
+
+/// The fault of a call that expects another session than the one that is there: one that names this key pair, or none.
+pub(super) fn another_session(key: &SessionKey, there: Option<&PublicKey>) -> Fault {
+    let is = match there {
+        Some(public_key) => format!("the session {:?} names another key pair, {public_key}", key.as_str()),
+        None => format!("there is no session {:?}", key.as_str()),
+    };
+    let message = format!("{is}: somebody has stored or cleared it meanwhile, and nothing was changed");
+    let fault = Fault::new(Code::Conflict, message).on_session(key);
+    match there {
+        Some(public_key) => fault.on_key_pair(*public_key),
+        None => fault,
+    }
+}
+
+/// The fault of a call that needs a key pair which the vault does not have.
+pub(super) fn no_key_pair(key: &PublicKey) -> Fault {
+    let message = format!("the vault has no key pair {key}; `keyfob key list` shows those there are");
+    Fault::new(Code::KeyPairNotFound, message).on_key_pair(*key)
+}
+
+/// The fault of a session that is not stored, because the vault does not have its key pair.
+pub(super) fn not_without_key_pair(key: &PublicKey) -> Fault {
+    let message = format!(
+        "the vault has no key pair {key}, which the session token names, so nothing was stored: take it in first, or log \
+         in with a key pair that the vault created"
+    );
+    Fault::new(Code::KeyPairNotFound, message).on_key_pair(*key)
 }

@@ -3,15 +3,15 @@
 //! A rule checks first and changes then: one that answers a fault has changed nothing.
 
 use keyfob_proto::{
-    ActiveSessionSet, AllSessionsCleared, ApiKeyPairCreated, ApiKeyPairDeleted, ClearAllSessions, ClearReason,
-    ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, Fault, LockAfterSet, PublicKey, SessionCleared,
-    SessionStored, SetActiveSession, SetLockAfter, UnusedKeyPairsCleared,
+    ActiveSessionSet, AllSessionsCleared, ApiKeyPairCreated, ApiKeyPairDeleted, ClearAllSessions, ClearSession,
+    ClearUnusedKeyPairs, Code, DeleteApiKeyPair, Expected, Fault, LockAfterSet, PublicKey, RemovalReason,
+    SessionCleared, SessionKey, SessionStored, SetActiveSession, SetLockAfter, UnusedKeyPairsCleared,
 };
 
 use super::draft::Draft;
+use super::facts::KeyPairFacts;
 use super::key_pair::NewKeyPair;
-use super::missing::{no_active_session, no_such_session};
-use super::read::no_key_pair;
+use super::missing::{another_session, no_active_session, no_key_pair, no_such_session, not_without_key_pair};
 use super::token::Login;
 use crate::clock::Timestamp;
 
@@ -63,14 +63,26 @@ impl Mutation for ClearSession {
     fn apply(&self, draft: &mut Draft<'_>) -> Result<SessionCleared, Fault> {
         let vault = draft.vault();
         // One that has expired and is not destroyed yet is cleared like any other.
-        let session_key = match &self.session_key {
-            Some(key) if !vault.sessions.contains_key(key) => return Err(no_such_session(key)),
-            Some(key) => key.clone(),
-            None => vault.active.clone().ok_or_else(no_active_session)?,
+        let key = self.session_key.as_ref().or(vault.active.as_ref());
+        let Some((key, session)) = key.and_then(|key| vault.sessions.get_key_value(key)) else {
+            return match &self.session_key {
+                key if self.if_exists => Ok(nothing_cleared(key.clone())),
+                Some(key) => Err(no_such_session(key)),
+                None => Err(no_active_session()),
+            };
         };
-        let (deleted_public_key, was_active) = draft.remove_session(&session_key, ClearReason::Cleared);
-        Ok(SessionCleared { session_key, deleted_public_key, was_active })
+        if self.if_public_key.is_some_and(|expected| expected != *session.public_key()) {
+            return Err(another_session(key, Some(session.public_key())));
+        }
+        let session_key = key.clone();
+        let (deleted_public_key, was_active) = draft.remove_session(&session_key, RemovalReason::Cleared);
+        Ok(SessionCleared { cleared: true, session_key: Some(session_key), deleted_public_key, was_active })
     }
+}
+
+/// What is answered where there was nothing to clear, and that is no fault.
+fn nothing_cleared(session_key: Option<SessionKey>) -> SessionCleared {
+    SessionCleared { cleared: false, session_key, deleted_public_key: None, was_active: false }
 }
 
 impl Mutation for ClearAllSessions {
@@ -79,6 +91,9 @@ impl Mutation for ClearAllSessions {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<AllSessionsCleared, Fault> {
         let vault = draft.vault();
+        if vault.sessions.is_empty() && self.if_exists {
+            return Ok(AllSessionsCleared { cleared_sessions: 0, deleted_key_pairs: 0 });
+        }
         if vault.sessions.is_empty() {
             return Err(Fault::new(Code::NoSessionFound, "there is no session to clear"));
         }
@@ -95,12 +110,30 @@ impl Mutation for Login {
     /// Deletes no key pair but that of the session it replaces: another unused one may belong to a
     /// login in flight in another app.
     fn apply(&self, draft: &mut Draft<'_>) -> Result<SessionStored, Fault> {
-        let session_key = self.session_key.clone();
-        let session = self.session_at(draft.now())?;
-        let replaced = draft.put_session(&session_key, &session)?;
-        draft.set_active(Some(session_key.clone()));
-        let has_key_pair = draft.vault().in_use.contains_key(&session.public_key);
-        Ok(SessionStored { session_key, session, replaced, has_key_pair })
+        let (key, now) = (&self.session_key, draft.now());
+        let session = self.session_at(now)?;
+        let there = draft.vault().session(key, now).map(|there| *there.public_key());
+        if self.expected.is_some_and(|expected| !is_met(expected, there)) {
+            return Err(another_session(key, there.as_ref()));
+        }
+        let has_key_pair = draft.vault().key_pair(&session.public_key, now).is_some();
+        if !has_key_pair && !self.without_key_pair {
+            return Err(not_without_key_pair(&session.public_key).on_session(key));
+        }
+        draft.put_session(key, &session, self.adopts_key_pair)?;
+        if self.activates {
+            draft.set_active(Some(key.clone()));
+        }
+        let active = draft.vault().active.as_ref() == Some(key);
+        Ok(SessionStored { session_key: key.clone(), session, replaced_public_key: there, has_key_pair, active })
+    }
+}
+
+/// Whether what is there under a name is what a caller expects: a session that names this key pair, or none.
+fn is_met(expected: Expected, there: Option<PublicKey>) -> bool {
+    match expected {
+        Expected::Nothing => there.is_none(),
+        Expected::KeyPair(key) => there == Some(key),
     }
 }
 
@@ -123,11 +156,14 @@ impl Mutation for NewKeyPair {
     const KIND: Kind = Kind::Seals;
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<ApiKeyPairCreated, Fault> {
-        let public_key = *self.public_key();
-        if draft.vault().key_pair(&public_key, draft.now()).is_none() {
-            draft.put_key_pair(self)?;
+        let there = draft.vault().key_pair(&self.facts().public_key, draft.now()).map(|pair| pair.facts().clone());
+        let created = there.is_none();
+        let facts = there.as_ref().map_or_else(|| self.facts().clone(), |there| there.told(self.facts()));
+        if there.as_ref() != Some(&facts) {
+            draft.put_key_pair(self, facts.clone())?;
         }
-        Ok(ApiKeyPairCreated { public_key })
+        let KeyPairFacts { public_key, kept, label, .. } = facts;
+        Ok(ApiKeyPairCreated { public_key, created, kept, label })
     }
 }
 
@@ -136,20 +172,22 @@ impl Mutation for DeleteApiKeyPair {
     const KIND: Kind = Kind::Removes;
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<ApiKeyPairDeleted, Fault> {
-        let Self { public_key } = *self;
+        let Self { public_key, if_exists } = *self;
         // No session has it any more.
         if draft.expire_key_pair(&public_key) {
-            return Ok(ApiKeyPairDeleted { public_key });
+            return Ok(ApiKeyPairDeleted { deleted: true, public_key });
         }
-        if draft.vault().key_pair(&public_key, draft.now()).is_none() {
-            return Err(no_key_pair(&public_key));
+        match draft.vault().key_pair(&public_key, draft.now()) {
+            Some(_) => {}
+            None if if_exists => return Ok(ApiKeyPairDeleted { deleted: false, public_key }),
+            None => return Err(no_key_pair(&public_key)),
         }
-        if draft.vault().in_use.contains_key(&public_key) {
+        if draft.vault().naming(&public_key, draft.now()).next().is_some() {
             let message = format!("a session names the key pair {public_key}: clear the session, and it goes with it");
             return Err(Fault::new(Code::KeyPairInUse, message).on_key_pair(public_key));
         }
-        draft.remove_unused(public_key);
-        Ok(ApiKeyPairDeleted { public_key })
+        draft.remove_unused(public_key, RemovalReason::Deleted);
+        Ok(ApiKeyPairDeleted { deleted: true, public_key })
     }
 }
 
@@ -164,9 +202,7 @@ impl Mutation for ClearUnusedKeyPairs {
         let mut due = draft.vault().unused_by_age.iter().take_while(is_due).map(|(_, key)| *key);
         let deleted_public_keys: Vec<PublicKey> = due.by_ref().take(Self::MAX_DELETED).collect();
         let more = due.next().is_some();
-        for key in &deleted_public_keys {
-            draft.remove_unused(*key);
-        }
+        draft.sweep(&deleted_public_keys);
         Ok(UnusedKeyPairsCleared { deleted_public_keys, more })
     }
 }

@@ -5,12 +5,16 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use keyfob_proto::{
-    ActiveSessionKey, ApiKeyPairEntry, ApiKeyPairPage, Code, Fault, GetAllSessions, GetSession, Limit, ListApiKeyPairs,
-    ListSessions, PublicKey, Session, SessionEntry, SessionFound, SessionKey, SessionName, SessionNames, SessionPage,
+    ActiveSessionKey, ApiKeyPairEntry, ApiKeyPairPage, Code, DescribeSession, Fault, GetAllSessions, GetSession, Limit,
+    ListApiKeyPairs, ListSessions, PublicKey, Session, SessionDescribed, SessionEntry, SessionFound, SessionKey,
+    SessionList, SessionPage, SessionSummary, Signer,
 };
 
+use super::chosen::Chosen;
 use super::contents::Vault;
+use super::facts::KeyPairFacts;
 use super::key_pair::KeyPair;
+use super::missing::no_key_pair;
 use super::session::StoredSession;
 use crate::clock::Timestamp;
 use crate::limits::PAGE_BYTES;
@@ -29,7 +33,7 @@ impl Vault {
         self.active.as_ref().filter(|key| self.session(key, now).is_some())
     }
 
-    /// A key pair, in use or not, unless the sessions that name it have all expired.
+    /// A key pair, in use or not, unless it goes with sessions which have all expired.
     #[must_use]
     pub fn key_pair(&self, key: &PublicKey, now: Timestamp) -> Option<&Arc<KeyPair>> {
         let in_use = || self.in_use.get(key).filter(|_| self.naming(key, now).next().is_some());
@@ -37,7 +41,7 @@ impl Vault {
     }
 
     /// The sessions that name a key pair and have not expired, the soonest to expire first.
-    fn naming(&self, key: &PublicKey, now: Timestamp) -> impl Iterator<Item = &SessionKey> {
+    pub(super) fn naming(&self, key: &PublicKey, now: Timestamp) -> impl Iterator<Item = &SessionKey> {
         self.by_key_pair
             .range((*key, now.secs() + 1, None)..(*key, u64::MAX, None))
             .filter_map(|(_, _, key)| key.as_ref())
@@ -49,16 +53,33 @@ impl Vault {
         self.sessions.size()
     }
 
-    /// How many key pairs a session names.
+    /// Whether the vault has the key pair of a session that has not expired.
+    fn has_key_pair_of(&self, session: &StoredSession) -> bool {
+        self.key_pair_of(session).is_some()
+    }
+
+    /// The key pair of a session that has not expired, and the scope that it is sealed in.
+    fn key_pair_of(&self, session: &StoredSession) -> Option<(&Arc<KeyPair>, Scope)> {
+        let kept = || self.unused.get(session.public_key()).map(|pair| (pair, Scope::Unused));
+        self.in_use.get(session.public_key()).map(|pair| (pair, Scope::InUse)).or_else(kept)
+    }
+
+    /// How many key pairs go with the sessions that name them.
     #[must_use]
     pub fn in_use_count(&self) -> usize {
         self.in_use.size()
     }
 
-    /// How many key pairs no session names.
+    /// How many key pairs no session names, but for kept ones.
     #[must_use]
     pub fn unused_count(&self) -> usize {
-        self.unused.size()
+        self.unused_by_age.size()
+    }
+
+    /// How many key pairs are kept.
+    #[must_use]
+    pub fn kept_count(&self) -> usize {
+        self.unused.size() - self.unused_by_age.size()
     }
 
     /// Answers `getSession`. Call it in [`on_wiped_stack`](crate::seal::on_wiped_stack).
@@ -72,15 +93,50 @@ impl Vault {
         now: Timestamp,
         keys: Option<&VaultKeys>,
     ) -> Result<SessionFound, Fault> {
-        let key = call.session_key.as_ref().or(self.active.as_ref());
-        if let Some((key, session)) = key.and_then(|key| Some((key, self.session(key, now)?))) {
-            let session = open(key, session, keys)?;
-            return Ok(SessionFound { session_key: Some(key.clone()), session: Some(session) });
+        let Some((key, stored)) = self.find(call.session_key.as_ref(), now)? else {
+            return Ok(SessionFound { session_key: None, session: None, has_key_pair: false });
+        };
+        let session = open(key, stored, keys)?;
+        let has_key_pair = self.has_key_pair_of(stored);
+        Ok(SessionFound { session_key: Some(key.clone()), session: Some(session), has_key_pair })
+    }
+
+    /// Answers `describeSession`.
+    ///
+    /// # Errors
+    ///
+    /// `SESSION_EXPIRED`.
+    pub fn describe_session(&self, call: &DescribeSession, now: Timestamp) -> Result<SessionDescribed, Fault> {
+        let found = self.find(call.session_key.as_ref(), now)?;
+        Ok(SessionDescribed { session: found.map(|(key, session)| self.summary(key, session)) })
+    }
+
+    /// The session of a name, or the active one; `None` where there never was one.
+    ///
+    /// # Errors
+    ///
+    /// `SESSION_EXPIRED`.
+    fn find<'a>(
+        &'a self,
+        key: Option<&'a SessionKey>,
+        now: Timestamp,
+    ) -> Result<Option<(&'a SessionKey, &'a Arc<StoredSession>)>, Fault> {
+        let meant = key.or(self.active.as_ref());
+        if let Some(found) = meant.and_then(|key| Some((key, self.session(key, now)?))) {
+            return Ok(Some(found));
         }
-        let fault = call.session_key.as_ref().map_or_else(|| self.none_active(now), |key| self.no_session(key, now));
-        match fault.data.code {
-            Code::SessionExpired => Err(fault),
-            _ => Ok(SessionFound { session_key: None, session: None }),
+        let fault = key.map_or_else(|| self.none_active(now), |key| self.no_session(key, now));
+        if fault.data.code == Code::SessionExpired { Err(fault) } else { Ok(None) }
+    }
+
+    /// What is known of a session without opening it.
+    fn summary(&self, key: &SessionKey, session: &StoredSession) -> SessionSummary {
+        SessionSummary {
+            session_key: key.clone(),
+            public_key: *session.public_key(),
+            expiry: session.expiry(),
+            active: self.active.as_ref() == Some(key),
+            has_key_pair: self.has_key_pair_of(session),
         }
     }
 
@@ -101,9 +157,10 @@ impl Vault {
         now: Timestamp,
         keys: Option<&VaultKeys>,
     ) -> Result<SessionPage, Fault> {
-        let entries = self
-            .live_after(call.after.as_ref(), now)
-            .map(|(key, session)| Ok(SessionEntry { session_key: key.clone(), session: open(key, session, keys)? }));
+        let entries = self.live_after(call.after.as_ref(), now).map(|(key, stored)| {
+            let (session, has_key_pair) = (open(key, stored, keys)?, self.has_key_pair_of(stored));
+            Ok(SessionEntry { session_key: key.clone(), session, has_key_pair })
+        });
         let bytes = |entry: &Result<_, _>| entry.as_ref().map_or(0, session_bytes);
         let (sessions, has_more) = page(entries, call.limit, bytes);
         let sessions = sessions.into_iter().collect::<Result<Vec<_>, Fault>>()?;
@@ -113,15 +170,11 @@ impl Vault {
 
     /// Answers `listSessions`.
     #[must_use]
-    pub fn list_sessions(&self, call: &ListSessions, now: Timestamp) -> SessionNames {
-        let entries = self.live_after(call.after.as_ref(), now).map(|(key, session)| SessionName {
-            session_key: key.clone(),
-            public_key: *session.public_key(),
-            expiry: session.expiry(),
-        });
-        let (sessions, has_more) = page(entries, call.limit, name_bytes);
+    pub fn list_sessions(&self, call: &ListSessions, now: Timestamp) -> SessionList {
+        let entries = self.live_after(call.after.as_ref(), now).map(|(key, session)| self.summary(key, session));
+        let (sessions, has_more) = page(entries, call.limit, summary_bytes);
         let next = if has_more { sessions.last().map(|entry| entry.session_key.clone()) } else { None };
-        SessionNames { sessions, active_session_key: self.active(now).cloned(), next }
+        SessionList { sessions, active_session_key: self.active(now).cloned(), next }
     }
 
     /// The sessions after a name that have not expired, in the order of their names.
@@ -159,40 +212,32 @@ impl Vault {
         let listed = self.naming(&public_key, now).take(ApiKeyPairEntry::MAX_LISTED_SESSIONS);
         let session_keys = listed.cloned().collect();
         let session_count = self.naming(&public_key, now).count() as u64;
-        ApiKeyPairEntry { public_key, created_at: pair.created_at(), session_keys, session_count }
+        let KeyPairFacts { created_at, kept, label, .. } = pair.facts().clone();
+        ApiKeyPairEntry { public_key, created_at, session_keys, session_count, kept, label }
     }
 
-    /// The key pair that signs, and the scope that it is sealed in. That of sessions which have all expired never does.
+    /// The key pair that signs. One that goes with sessions which have all expired never does.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`; `NO_SESSION_FOUND` for [`Signer::Active`] when no session is; `SESSION_EXPIRED`.
-    pub fn signer(&self, signer: Signer<'_>, now: Timestamp) -> Result<(&KeyPair, Scope), Fault> {
+    /// `NOT_FOUND`; `KEY_PAIR_NOT_FOUND`; `NO_SESSION_FOUND` for [`Signer::Active`] when no session is;
+    /// `SESSION_EXPIRED`.
+    pub fn signer<'a>(&'a self, signer: &'a Signer, now: Timestamp) -> Result<Chosen<'a>, Fault> {
         let session_key = match signer {
             Signer::KeyPair(key) => {
                 let pair = self.key_pair(key, now).ok_or_else(|| no_key_pair(key))?;
                 let scope = if self.unused.contains_key(key) { Scope::Unused } else { Scope::InUse };
-                return Ok((pair, scope));
+                return Ok(Chosen { pair, scope, session_key: None });
             }
             Signer::Session(key) => key,
             Signer::Active => self.active(now).ok_or_else(|| self.none_active(now))?,
         };
         let session = self.session(session_key, now).ok_or_else(|| self.no_session(session_key, now))?;
         let public_key = session.public_key();
-        let pair = self.in_use.get(public_key).ok_or_else(|| no_key_pair(public_key).on_session(session_key))?;
-        Ok((pair, Scope::InUse))
+        let no_pair = || no_key_pair(public_key).on_session(session_key);
+        let (pair, scope) = self.key_pair_of(session).ok_or_else(no_pair)?;
+        Ok(Chosen { pair, scope, session_key: Some(session_key) })
     }
-}
-
-/// Who is to sign.
-#[derive(Clone, Copy, Debug)]
-pub enum Signer<'a> {
-    /// This key pair.
-    KeyPair(&'a PublicKey),
-    /// The key pair of this session.
-    Session(&'a SessionKey),
-    /// The key pair of the active session.
-    Active,
 }
 
 fn is_live(session: &StoredSession, now: Timestamp) -> bool {
@@ -231,18 +276,14 @@ fn session_bytes(entry: &SessionEntry) -> usize {
 }
 
 /// As [`session_bytes`].
-fn name_bytes(entry: &SessionName) -> usize {
-    const FRAME: usize = 150;
+fn summary_bytes(entry: &SessionSummary) -> usize {
+    const FRAME: usize = 200;
     FRAME + 6 * entry.session_key.as_str().len()
 }
 
 /// As [`session_bytes`].
 fn key_pair_bytes(entry: &ApiKeyPairEntry) -> usize {
-    const FRAME: usize = 200;
-    FRAME + entry.session_keys.iter().map(|key| 3 + 6 * key.as_str().len()).sum::<usize>()
-}
-
-pub(super) fn no_key_pair(key: &PublicKey) -> Fault {
-    let message = format!("the vault has no key pair {key} to use; `keyfob key list` shows those there are");
-    Fault::new(Code::NotFound, message).on_key_pair(*key)
+    const FRAME: usize = 250;
+    let label = entry.label.as_ref().map_or(0, |label| 6 * label.as_str().len());
+    FRAME + label + entry.session_keys.iter().map(|key| 3 + 6 * key.as_str().len()).sum::<usize>()
 }

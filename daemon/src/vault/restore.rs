@@ -21,7 +21,7 @@ pub struct Stored {
     pub active: Option<SessionKey>,
     /// The key pairs that were stored as in use.
     pub in_use: Vec<Arc<KeyPair>>,
-    /// The key pairs that were stored as unused.
+    /// The key pairs that were stored as unused, or as kept.
     pub unused: Vec<Arc<KeyPair>>,
     /// The sessions that have expired and are remembered.
     pub expired: Vec<(SessionKey, ExpiredName)>,
@@ -35,8 +35,8 @@ pub enum Inconsistent {
     /// The active pointer names a session that is not there.
     #[error("the active pointer names a session that is not there")]
     DanglingPointer,
-    /// A key pair is stored as in use and no session names it, or the other way round.
-    #[error("a key pair is stored as in use and no session names it, or the other way round")]
+    /// A key pair is stored as in use and no session names it, or the other way round, or as both.
+    #[error("a key pair is stored as in use and no session names it, or the other way round, or as both")]
     KeyPairUse,
 }
 
@@ -91,7 +91,8 @@ impl Vault {
             vault.expired.insert(key, name);
         }
         let in_use_unnamed = vault.in_use.keys().any(|key| !vault.is_named(key));
-        let unused_named = vault.unused.keys().any(|key| vault.is_named(key));
-        if in_use_unnamed || unused_named { Err(Inconsistent::KeyPairUse) } else { Ok(vault) }
+        let swept_named = vault.unused_by_age.iter().any(|(_, key)| vault.is_named(key));
+        let is_both = vault.in_use.keys().any(|key| vault.unused.contains_key(key));
+        if in_use_unnamed || swept_named || is_both { Err(Inconsistent::KeyPairUse) } else { Ok(vault) }
     }
 }

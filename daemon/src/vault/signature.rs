@@ -1,8 +1,8 @@
 //! Signing with a private scalar.
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use ecdsa::hazmat::sign_prehashed_rfc6979;
-use keyfob_proto::{PublicKey, SignatureFormat, Stamped};
+use keyfob_proto::SignatureFormat;
 use p256::ecdsa::Signature;
 use p256::{NistP256, NonZeroScalar};
 use sha2::{Digest, Sha256};
@@ -23,12 +23,4 @@ pub(super) fn encode(signature: &Signature, format: SignatureFormat) -> String {
         SignatureFormat::Der => HEXLOWER.encode(signature.to_der().as_bytes()),
         SignatureFormat::Raw => HEXLOWER.encode(&signature.to_bytes()),
     }
-}
-
-/// Turnkey's request header: the shape is that of its `ApiKeyStamper`.
-pub(super) fn stamp(signature: &Signature, public_key: &PublicKey) -> Stamped {
-    let signature = encode(signature, SignatureFormat::Der);
-    let stamp =
-        format!(r#"{{"publicKey":"{public_key}","scheme":"SIGNATURE_SCHEME_TK_API_P256","signature":"{signature}"}}"#);
-    Stamped { stamp_header_name: "X-Stamp".to_owned(), stamp_header_value: BASE64URL_NOPAD.encode(stamp.as_bytes()) }
 }

@@ -1,12 +1,15 @@
 //! The rules, one fact a test. No store, no socket, no time that passes by itself.
 
+mod conditions;
+mod keeping;
+
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use keyfob_proto::{
-    By, ClearAllSessions, ClearReason, ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, EventKind, Fault,
-    GetAllSessions, GetSession, Limit, ListApiKeyPairs, ListSessions, PublicKey, Secret, SessionKey, SetActiveSession,
-    SetLockAfter, StoreSession,
+    By, ClearAllSessions, ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, EventKind, Fault, GetAllSessions,
+    GetSession, Limit, ListApiKeyPairs, ListSessions, PublicKey, RemovalReason, Secret, SessionKey, SetActiveSession,
+    SetLockAfter, Signer, StoreSession,
 };
 
 use std::collections::VecDeque;
@@ -68,11 +71,16 @@ impl Bench {
         let Vault { sessions, active, in_use, unused, unused_by_age, by_expiry, by_key_pair, .. } = &self.vault;
         assert!(active.as_ref().is_none_or(|key| sessions.contains_key(key)), "no dangling pointer");
         assert!(in_use.keys().all(|key| sessions.values().any(|session| session.public_key() == key)));
-        assert!(unused.keys().all(|key| sessions.values().all(|session| session.public_key() != key)));
+        assert!(in_use.values().all(|pair| !pair.facts().kept));
+        assert!(unused.keys().all(|key| !in_use.contains_key(key)));
+        let swept = unused.values().filter(|pair| !pair.facts().kept);
+        let mut swept: Vec<_> = swept.map(|pair| (pair.facts().created_at, *pair.public_key())).collect();
+        assert!(swept.iter().all(|(_, key)| sessions.values().all(|session| session.public_key() != key)));
+        swept.sort_unstable();
+        assert!(swept.iter().eq(unused_by_age.iter()));
         for index in [by_expiry.size(), by_key_pair.size()] {
             assert_eq!(index, sessions.size());
         }
-        assert_eq!(unused_by_age.size(), unused.size());
     }
 
     fn create_key_pair(&mut self) -> PublicKey {
@@ -88,11 +96,11 @@ impl Bench {
     }
 
     fn store(&mut self, name: &str, key: &PublicKey, lifetime: u64) -> Result<bool, Fault> {
-        self.apply(login(name, key, self.now + lifetime)).map(|stored| stored.replaced)
+        self.apply(login(name, key, self.now + lifetime)).map(|stored| stored.replaced_public_key.is_some())
     }
 
     fn clear(&mut self, name: Option<&str>) -> Result<keyfob_proto::SessionCleared, Fault> {
-        self.apply(ClearSession { session_key: name.map(key) })
+        self.apply(ClearSession { session_key: name.map(key), ..ClearSession::default() })
     }
 
     fn active(&self) -> Option<&str> {
@@ -128,7 +136,9 @@ fn login(name: &str, public_key: &PublicKey, expiry: u64) -> Login {
         r#"{{"exp":{expiry},"public_key":"{public_key}","session_type":"T","user_id":"u","organization_id":"o"}}"#
     );
     let session_token = Secret::new(format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(claims.as_bytes())));
-    Login::read(StoreSession { session_token, session_key: Some(key(name)) }).unwrap()
+    let call =
+        StoreSession { session_key: Some(key(name)), without_key_pair: true, ..StoreSession::new(session_token) };
+    Login::read(call).unwrap()
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Fault>) -> Code {
@@ -154,7 +164,7 @@ fn clearing_without_a_name_clears_the_active_session() {
     bench.log_in("a", 1000);
     bench.log_in("b", 1000);
     bench.apply(SetActiveSession { session_key: key("a") }).unwrap();
-    assert_eq!(bench.clear(None).unwrap().session_key, key("a"));
+    assert_eq!(bench.clear(None).unwrap().session_key, Some(key("a")));
     assert_eq!(code(bench.clear(None)), Code::NoSessionFound);
     assert_eq!(bench.names(), ["b"]);
 }
@@ -204,11 +214,11 @@ fn clearing_all_leaves_nothing_but_unused_key_pairs() {
     let a = bench.log_in("a", 1000);
     bench.store("b", &a, 1000).unwrap();
     bench.log_in("c", 1000);
-    let cleared = bench.apply(ClearAllSessions {}).unwrap();
+    let cleared = bench.apply(ClearAllSessions::default()).unwrap();
     assert_eq!((cleared.cleared_sessions, cleared.deleted_key_pairs), (3, 2));
     assert_eq!((bench.names().len(), bench.active(), bench.vault.in_use_count()), (0, None, 0));
     assert!(bench.holds(&pending), "another app's login is in flight");
-    assert_eq!(code(bench.apply(ClearAllSessions {})), Code::NoSessionFound);
+    assert_eq!(code(bench.apply(ClearAllSessions::default())), Code::NoSessionFound);
 }
 
 #[test]
@@ -231,7 +241,7 @@ fn refreshing_a_session_keeps_its_key_pair() {
     let a = bench.log_in("a", 1000);
     assert!(bench.store("a", &a, 2000).unwrap());
     assert!(bench.holds(&a));
-    assert!(bench.vault.signer(Signer::KeyPair(&a), bench.now()).is_ok());
+    assert!(bench.vault.signer(&Signer::KeyPair(a), bench.now()).is_ok());
 }
 
 #[test]
@@ -248,10 +258,10 @@ fn an_imported_key_pair_of_a_session_is_in_use_at_once() {
     let pair = NewKeyPair::generate(bench.now()).unwrap();
     let public_key = *pair.public_key();
     bench.store("a", &public_key, 1000).unwrap();
-    assert_eq!(code(bench.vault.signer(Signer::Active, bench.now()).map(drop)), Code::NotFound);
+    assert_eq!(code(bench.vault.signer(&Signer::Active, bench.now()).map(drop)), Code::KeyPairNotFound);
     bench.apply(pair).unwrap();
-    assert_eq!(code(bench.apply(DeleteApiKeyPair { public_key })), Code::KeyPairInUse);
-    assert!(bench.vault.signer(Signer::Active, bench.now()).is_ok());
+    assert_eq!(code(bench.apply(DeleteApiKeyPair::new(public_key))), Code::KeyPairInUse);
+    assert!(bench.vault.signer(&Signer::Active, bench.now()).is_ok());
 }
 
 #[test]
@@ -291,9 +301,9 @@ fn deleting_a_key_pair_needs_it_to_be_there_and_unused() {
     let mut bench = Bench::new();
     let unused = bench.create_key_pair();
     let used = bench.log_in("a", 1000);
-    assert_eq!(code(bench.apply(DeleteApiKeyPair { public_key: used })), Code::KeyPairInUse);
-    assert!(bench.apply(DeleteApiKeyPair { public_key: unused }).is_ok());
-    assert_eq!(code(bench.apply(DeleteApiKeyPair { public_key: unused })), Code::NotFound);
+    assert_eq!(code(bench.apply(DeleteApiKeyPair::new(used))), Code::KeyPairInUse);
+    assert!(bench.apply(DeleteApiKeyPair::new(unused)).is_ok());
+    assert_eq!(code(bench.apply(DeleteApiKeyPair::new(unused))), Code::KeyPairNotFound);
 }
 
 #[test]
@@ -328,15 +338,14 @@ fn an_expired_session_is_not_served_even_before_it_is_swept() {
     bench.now += 100;
     assert_eq!(bench.names(), ["b"]);
     assert_eq!(bench.active(), None);
-    let call = GetSession { session_key: Some(key("a")) };
+    let call = GetSession::from(key("a"));
     assert_eq!(code(bench.vault.get_session(&call, bench.now(), bench.keys.as_ref())), Code::SessionExpired);
-    let code_of = |signer| code(bench.vault.signer(signer, bench.now()).map(drop));
-    assert_eq!(code_of(Signer::KeyPair(&a)), Code::NotFound);
-    let (a, never) = (key("a"), key("never"));
-    assert_eq!(code_of(Signer::Session(&a)), Code::SessionExpired);
-    assert_eq!(code_of(Signer::Session(&never)), Code::NotFound);
-    assert_eq!(code_of(Signer::Active), Code::SessionExpired, "c was active");
-    assert!(bench.vault.signer(Signer::KeyPair(&shared), bench.now()).is_ok(), "b lives and names it");
+    let code_of = |signer: &Signer| code(bench.vault.signer(signer, bench.now()).map(drop));
+    assert_eq!(code_of(&Signer::KeyPair(a)), Code::KeyPairNotFound);
+    assert_eq!(code_of(&Signer::Session(key("a"))), Code::SessionExpired);
+    assert_eq!(code_of(&Signer::Session(key("never"))), Code::NotFound);
+    assert_eq!(code_of(&Signer::Active), Code::SessionExpired, "c was active");
+    assert!(bench.vault.signer(&Signer::KeyPair(shared), bench.now()).is_ok(), "b lives and names it");
     assert_eq!(code(bench.apply(SetActiveSession { session_key: key("a") })), Code::SessionExpired);
     assert!(bench.clear(Some("a")).is_ok(), "clearing always works");
     assert_eq!(code(bench.clear(Some("a"))), Code::NotFound);
@@ -347,9 +356,9 @@ fn clearing_all_takes_what_has_expired_and_is_not_destroyed_yet() {
     let mut bench = Bench::new();
     bench.log_in("a", 100);
     bench.now += 100;
-    assert_eq!(bench.apply(ClearAllSessions {}).unwrap().cleared_sessions, 1);
+    assert_eq!(bench.apply(ClearAllSessions::default()).unwrap().cleared_sessions, 1);
     assert!(bench.vault.is_empty());
-    assert_eq!(code(bench.apply(ClearAllSessions {})), Code::NoSessionFound);
+    assert_eq!(code(bench.apply(ClearAllSessions::default())), Code::NoSessionFound);
 }
 
 #[test]
@@ -370,10 +379,10 @@ fn the_last_thousand_that_expired_are_remembered_and_the_active_one_until_anothe
     let none = bench.vault.none_active(bench.now());
     assert_eq!((none.data.code, none.data.session_key), (Code::SessionExpired, Some(key("active"))));
     bench.log_in("next", 100);
-    bench.apply(ClearSession { session_key: None }).unwrap();
+    bench.apply(ClearSession::default()).unwrap();
     assert_eq!(bench.vault.none_active(bench.now()).data.code, Code::NoSessionFound);
     bench.log_in("again", 100);
-    bench.apply(ClearAllSessions {}).unwrap();
+    bench.apply(ClearAllSessions::default()).unwrap();
     assert_eq!(missing(&bench, "999"), Code::NotFound, "a clear-all forgets them");
 }
 
@@ -383,7 +392,7 @@ fn a_setting_is_kept_when_all_is_cleared() {
     let seconds = std::num::NonZeroU64::new(900);
     bench.apply(SetLockAfter { lock_after_seconds: seconds }).unwrap();
     bench.log_in("a", 100);
-    bench.apply(ClearAllSessions {}).unwrap();
+    bench.apply(ClearAllSessions::default()).unwrap();
     assert_eq!(bench.vault.lock_after(), Some(Duration::from_secs(900)));
     bench.apply(SetLockAfter { lock_after_seconds: None }).unwrap();
     assert_eq!(bench.vault.lock_after(), None);
@@ -410,7 +419,8 @@ fn expiry_clears_like_a_clear() {
     assert_eq!(
         bench.events,
         [
-            EventKind::SessionCleared { session_key: key("a"), reason: ClearReason::Expired },
+            EventKind::SessionCleared { session_key: key("a"), reason: RemovalReason::Expired },
+            EventKind::KeyPairDeleted { public_key: a, reason: RemovalReason::Expired },
             EventKind::ActiveSessionChanged { session_key: None },
         ]
     );
@@ -466,9 +476,9 @@ fn a_key_pair_whose_sessions_have_expired_is_gone_even_before_they_are_swept() {
     let page = bench.vault.list_api_key_pairs(&ListApiKeyPairs::default(), bench.now());
     assert_eq!(page.key_pairs.len(), 1);
     assert_eq!((&page.key_pairs[0].session_keys, page.key_pairs[0].session_count), (&vec![key("c")], 1));
-    bench.apply(DeleteApiKeyPair { public_key: expired }).unwrap();
+    bench.apply(DeleteApiKeyPair::new(expired)).unwrap();
     assert!(!bench.vault.in_use.contains_key(&expired) && !bench.vault.sessions.contains_key(&key("a")), "destroyed");
-    assert_eq!(code(bench.apply(DeleteApiKeyPair { public_key: expired })), Code::NotFound);
+    assert_eq!(code(bench.apply(DeleteApiKeyPair::new(expired))), Code::KeyPairNotFound);
 }
 
 #[test]
@@ -476,18 +486,24 @@ fn events_tell_what_happened_in_order() {
     let mut bench = Bench::new();
     let a = bench.log_in("a", 1000);
     let next = bench.log_in("a", 1000);
-    bench.apply(ClearAllSessions {}).unwrap();
+    bench.apply(ClearAllSessions::default()).unwrap();
     let stored = |public_key| EventKind::SessionStored { session_key: key("a"), public_key, expiry: START + 1000 };
     let cleared = |reason| EventKind::SessionCleared { session_key: key("a"), reason };
+    let created = |public_key| EventKind::KeyPairCreated { public_key, kept: false, label: None };
+    let deleted = |public_key, reason| EventKind::KeyPairDeleted { public_key, reason };
     let active = |name: Option<&str>| EventKind::ActiveSessionChanged { session_key: name.map(key) };
     assert_eq!(
         bench.events,
         [
+            created(a),
             stored(a),
             active(Some("a")),
-            cleared(ClearReason::Replaced),
+            created(next),
+            cleared(RemovalReason::Replaced),
+            deleted(a, RemovalReason::Replaced),
             stored(next),
-            cleared(ClearReason::AllCleared),
+            cleared(RemovalReason::AllCleared),
+            deleted(next, RemovalReason::AllCleared),
             active(None),
         ]
     );
@@ -517,7 +533,7 @@ fn clearing_very_many_announces_a_resync() {
     for n in 0..=MAX_ANNOUNCED {
         bench.vault.insert_session(key(&n.to_string()), Arc::clone(&session));
     }
-    bench.apply(ClearAllSessions {}).unwrap();
+    bench.apply(ClearAllSessions::default()).unwrap();
     assert_eq!(bench.events, [EventKind::Resync]);
 }
 
@@ -566,7 +582,7 @@ fn a_page_of_the_largest_sessions_fits_a_line() {
     );
     let token = format!("e30.{}.", BASE64URL_NOPAD.encode(claims.as_bytes()));
     let token = format!("{token}{}", "s".repeat((MAX_TOKEN_BYTES - token.len()) / 4 * 4));
-    let call = StoreSession { session_token: Secret::new(token), session_key: None };
+    let call = StoreSession { session_key: None, ..StoreSession::new(Secret::new(token)) };
     let session = Login::read(call).unwrap().session_at(bench.now()).unwrap();
     for n in 0..1000 {
         let name = format!("{n:\u{1}>512}");
@@ -593,10 +609,10 @@ fn a_page_of_the_largest_sessions_fits_a_line() {
 #[test]
 fn the_active_session_signs_unless_another_is_named() {
     let mut bench = Bench::new();
-    assert_eq!(code(bench.vault.signer(Signer::Active, bench.now()).map(drop)), Code::NoSessionFound);
+    assert_eq!(code(bench.vault.signer(&Signer::Active, bench.now()).map(drop)), Code::NoSessionFound);
     let a = bench.log_in("a", 1000);
-    assert_eq!(code(bench.vault.signer(Signer::Session(&key("b")), bench.now()).map(drop)), Code::NotFound);
-    assert_eq!(bench.vault.signer(Signer::Active, bench.now()).unwrap().0.public_key(), &a);
+    assert_eq!(code(bench.vault.signer(&Signer::Session(key("b")), bench.now()).map(drop)), Code::NotFound);
+    assert_eq!(bench.vault.signer(&Signer::Active, bench.now()).unwrap().pair.public_key(), &a);
 }
 
 #[test]
@@ -605,7 +621,7 @@ fn what_contradicts_itself_is_not_restored() {
     let pair = NewKeyPair::generate(now).unwrap();
     let session = login("a", pair.public_key(), START + 10).session_at(now).unwrap();
     let sessions = vec![(key("a"), sealed("a", &session))];
-    let in_use = vec![Arc::new(pair.seal(&keys(1), Scope::InUse, Slot::fresh(1)))];
+    let in_use = vec![Arc::new(pair.seal(pair.facts().clone(), &keys(1), Scope::InUse, Slot::fresh(1)))];
     let dangling = Stored { active: Some(key("b")), sessions: sessions.clone(), ..Stored::default() };
     assert_eq!(Vault::restore(dangling).unwrap_err(), Inconsistent::DanglingPointer);
     let unnamed = Stored { in_use: in_use.clone(), ..Stored::default() };
@@ -635,7 +651,7 @@ fn an_old_vault_is_dropped_in_steps_and_the_next_one_keeps_what_it_has() {
         bench.log_in(&n.to_string(), 1000);
     }
     let mut old = bench.vault.clone();
-    bench.apply(ClearAllSessions {}).unwrap();
+    bench.apply(ClearAllSessions::default()).unwrap();
     assert!(old.shed(4) && old.shed(4));
     assert_eq!((old.session_count(), old.in_use_count()), (2, 2));
     assert!(!old.shed(4));
@@ -653,13 +669,13 @@ fn a_locked_vault_tells_names_and_clears_and_nothing_else() {
     assert_eq!(names.sessions.iter().map(|entry| entry.session_key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!((names.sessions[0].public_key, names.sessions[0].expiry), (a, START + 1000));
     assert_eq!(bench.vault.list_api_key_pairs(&ListApiKeyPairs::default(), bench.now()).key_pairs.len(), 3);
-    let get = |name| GetSession { session_key: Some(key(name)) };
+    let get = |name| GetSession::from(key(name));
     assert_eq!(code(bench.vault.get_session(&get("a"), bench.now(), None)), Code::VaultLocked);
     assert_eq!(bench.vault.get_session(&get("c"), bench.now(), None).unwrap().session, None);
     assert_eq!(code(bench.vault.get_all_sessions(&GetAllSessions::default(), bench.now(), None)), Code::VaultLocked);
-    for signer in [Signer::Session(&key("a")), Signer::KeyPair(&spare)] {
-        let (pair, scope) = bench.vault.signer(signer, bench.now()).unwrap();
-        assert_eq!(code(pair.stamp(None, scope, b"")), Code::VaultLocked);
+    for signer in [Signer::Session(key("a")), Signer::KeyPair(spare)] {
+        let chosen = bench.vault.signer(&signer, bench.now()).unwrap();
+        assert_eq!(code(chosen.stamp(None, b"")), Code::VaultLocked);
     }
     let pair = NewKeyPair::generate(bench.now()).unwrap();
     assert_eq!(code(bench.apply(pair)), Code::VaultLocked);
@@ -667,7 +683,7 @@ fn a_locked_vault_tells_names_and_clears_and_nothing_else() {
     assert_eq!(code(bench.store("a", &a, 1000)), Code::VaultLocked);
 
     bench.apply(SetActiveSession { session_key: key("a") }).unwrap();
-    bench.apply(DeleteApiKeyPair { public_key: spare }).unwrap();
+    bench.apply(DeleteApiKeyPair::new(spare)).unwrap();
     bench.pass_time(50);
     assert_eq!(bench.vault.session_count(), 1, "expiry goes on");
     assert!(bench.clear(None).unwrap().was_active);
@@ -681,7 +697,7 @@ fn what_was_removed_is_told_once_with_its_slot() {
     let slot = |name| before.slot_of(&name).unwrap();
     let mut stock = stock();
     let mut draft = Draft::new(before.clone(), bench.now(), None, &mut stock);
-    ClearSession { session_key: None }.apply(&mut draft).unwrap();
+    ClearSession::default().apply(&mut draft).unwrap();
     let changes = draft.finish().changes;
     let removed: Vec<_> = changes
         .iter()

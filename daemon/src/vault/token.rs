@@ -1,6 +1,6 @@
 //! [`Login`]: a session token, read.
 
-use keyfob_proto::{Code, Fault, PublicKey, Secret, Session, SessionKey, StoreSession};
+use keyfob_proto::{Code, Expected, Fault, PublicKey, Secret, Session, SessionKey, StoreSession};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -22,6 +22,14 @@ const DEFAULT_LIFE: u64 = 900;
 #[derive(Clone, Debug)]
 pub struct Login {
     pub(super) session_key: SessionKey,
+    /// What has to be there under this name.
+    pub(super) expected: Option<Expected>,
+    /// Whether it becomes the active session.
+    pub(super) activates: bool,
+    /// Whether it is stored though its key pair is not there.
+    pub(super) without_key_pair: bool,
+    /// Whether its key pair, if it is kept, is kept no longer.
+    pub(super) adopts_key_pair: bool,
     /// Complete but for [`Session::expiration_seconds`], which depends on the moment of storing.
     session: Session,
     /// When it was issued, in seconds since the epoch, if the token says so.
@@ -36,10 +44,17 @@ impl Login {
     /// `INVALID_TOKEN` when the token cannot be read or lacks a claim.
     pub fn read(call: StoreSession) -> Result<Self, Fault> {
         let session_key = call.session_key.unwrap_or_default();
-        match read_token(call.session_token) {
-            Ok((session, issued_at)) => Ok(Self { session_key, session, issued_at }),
-            Err(message) => Err(Fault::new(Code::InvalidToken, message).on_session(&session_key)),
-        }
+        let (session, issued_at) =
+            read_token(call.session_token).map_err(|wrong| wrong.fault().on_session(&session_key))?;
+        Ok(Self {
+            session_key,
+            expected: call.if_public_key,
+            activates: call.activate,
+            without_key_pair: call.without_key_pair,
+            adopts_key_pair: call.adopt_key_pair,
+            session,
+            issued_at,
+        })
     }
 
     /// The same login under another name.
@@ -101,16 +116,47 @@ struct Claims<'a> {
     scope: Option<&'a RawValue>,
 }
 
+/// What is wrong with a token, without any of it.
+#[derive(Debug)]
+struct Wrong {
+    claim: Option<&'static str>,
+    message: String,
+}
+
+impl Wrong {
+    fn claim(claim: &'static str, message: String) -> Self {
+        Self { claim: Some(claim), message }
+    }
+
+    fn fault(self) -> Fault {
+        let fault = Fault::new(Code::InvalidToken, self.message);
+        match self.claim {
+            Some(claim) => fault.on_claim(claim),
+            None => fault,
+        }
+    }
+}
+
+impl From<String> for Wrong {
+    fn from(message: String) -> Self {
+        Self { claim: None, message }
+    }
+}
+
+impl From<&str> for Wrong {
+    fn from(message: &str) -> Self {
+        message.to_owned().into()
+    }
+}
+
 /// Reads a token, or says what is wrong with it without repeating any of it.
-fn read_token(token: Secret) -> Result<(Session, Option<u64>), String> {
+fn read_token(token: Secret) -> Result<(Session, Option<u64>), Wrong> {
     let text = token.expose();
     if text.len() > MAX_TOKEN_BYTES {
-        return Err(format!("the session token is over {MAX_TOKEN_BYTES} bytes"));
+        return Err(format!("the session token is over {MAX_TOKEN_BYTES} bytes").into());
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(
-            "the session token has a character that no JWT has: a space, a quote, a byte order mark?".to_owned()
-        );
+        return Err("the session token has a character that no JWT has: a space, a quote, a byte order mark?".into());
     }
     let payload = payload_of(text)?;
     let claims: Claims<'_> = serde_json::from_slice(&payload).map_err(|_| NOT_AN_OBJECT)?;
@@ -121,7 +167,7 @@ fn read_token(token: Secret) -> Result<(Session, Option<u64>), String> {
         .parse()
         .ok()
         .filter(is_on_curve)
-        .ok_or("the claim `public_key` of the session token is not a compressed P-256 public key in hex")?;
+        .ok_or_else(|| wrong("public_key", "not a compressed P-256 public key in hex"))?;
     let session = Session {
         expiry: expiry(claims.exp)?,
         public_key,
@@ -140,7 +186,7 @@ fn read_token(token: Secret) -> Result<(Session, Option<u64>), String> {
         + optional(&session.session_profile_id)
         + optional(&session.scope);
     if claims > MAX_CLAIM_BYTES {
-        return Err(format!("the claims of the session token are over {MAX_CLAIM_BYTES} bytes together"));
+        return Err(format!("the claims of the session token are over {MAX_CLAIM_BYTES} bytes together").into());
     }
     Ok((session, issued_at))
 }
@@ -149,33 +195,41 @@ fn read_token(token: Secret) -> Result<(Session, Option<u64>), String> {
 const YEAR_2000_MS: u64 = 946_684_800_000;
 const YEAR_2000_US: u64 = YEAR_2000_MS * 1000;
 
-fn expiry(exp: Option<&RawValue>) -> Result<u64, String> {
-    let exp = exp.ok_or("the session token lacks the claim `exp`")?;
-    let wrong = |what: &str| format!("the claim `exp` of the session token is {what}");
+fn expiry(exp: Option<&RawValue>) -> Result<u64, Wrong> {
+    let exp = exp.ok_or_else(|| lacks("exp"))?;
+    let wrong = |what| Err(wrong("exp", what));
     match whole_number(exp.get()) {
         Some(seconds @ 1..=MAX_EXPIRY) => Ok(seconds),
-        Some(0) | None => Err(wrong("not a Unix time in whole seconds")),
+        Some(0) | None => wrong("not a Unix time in whole seconds"),
         Some(time @ YEAR_2000_MS..YEAR_2000_US) if time / 1000 <= MAX_EXPIRY => {
-            Err(wrong("in milliseconds: it has to be in seconds"))
+            wrong("in milliseconds: it has to be in seconds")
         }
         Some(time @ YEAR_2000_US..) if time / 1_000_000 <= MAX_EXPIRY => {
-            Err(wrong("in microseconds: it has to be in seconds"))
+            wrong("in microseconds: it has to be in seconds")
         }
-        Some(_) => Err(wrong("after the year 9999")),
+        Some(_) => wrong("after the year 9999"),
     }
 }
 
-fn required(claim: Option<&RawValue>, name: &str) -> Result<String, String> {
-    optional(claim, name)?.ok_or_else(|| format!("the session token lacks the claim `{name}`"))
+fn required(claim: Option<&RawValue>, name: &'static str) -> Result<String, Wrong> {
+    optional(claim, name)?.ok_or_else(|| lacks(name))
 }
 
 /// A claim that is null or empty counts as absent.
-fn optional(claim: Option<&RawValue>, name: &str) -> Result<Option<String>, String> {
+fn optional(claim: Option<&RawValue>, name: &'static str) -> Result<Option<String>, Wrong> {
     let Some(claim) = claim else { return Ok(None) };
     match serde_json::from_str::<Option<String>>(claim.get()) {
         Ok(text) => Ok(text.filter(|text| !text.is_empty())),
-        Err(_) => Err(format!("the claim `{name}` of the session token is not a string")),
+        Err(_) => Err(wrong(name, "not a string")),
     }
+}
+
+fn lacks(claim: &'static str) -> Wrong {
+    Wrong::claim(claim, format!("the session token lacks the claim `{claim}`"))
+}
+
+fn wrong(claim: &'static str, what: &str) -> Wrong {
+    Wrong::claim(claim, format!("the claim `{claim}` of the session token is {what}"))
 }
 
 #[cfg(test)]

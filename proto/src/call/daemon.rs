@@ -5,13 +5,42 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::SessionKey;
-use crate::call::{LockStatus, MemoryStatus};
+use crate::call::{LockStatus, MemoryStatus, present};
+use crate::event::{EventKind, EventType, Subject};
 
-/// Asks for events on this connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Asks for events on this connection, in place of those that it was asked for before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Subscribe {}
+pub struct Subscribe {
+    /// The types of event that are wanted; absent: all. [`Resync`](crate::EventKind::Resync) comes in any case.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<EventType>"))]
+    pub types: Option<Vec<EventType>>,
+    /// The sessions whose events are wanted, at most 100; absent: all. It leaves out what
+    /// happens to other sessions, and to key pairs; which session is active, and the vault itself, concern everybody.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<SessionKey>", length(max = 100)))]
+    pub session_keys: Option<Vec<SessionKey>>,
+}
+
+impl Subscribe {
+    /// The most sessions that a subscription may name.
+    pub const MAX_SESSIONS: usize = 100;
+
+    /// Whether an event is wanted.
+    #[must_use]
+    pub fn wants(&self, event: &EventKind) -> bool {
+        let Some(event_type) = event.event_type() else { return true };
+        let has_type = self.types.as_ref().is_none_or(|types| types.contains(&event_type));
+        has_type
+            && self.session_keys.as_ref().is_none_or(|keys| match event.subject() {
+                Subject::Session(key) => keys.contains(key),
+                Subject::KeyPair(_) => false,
+                Subject::Vault => true,
+            })
+    }
+}
 
 /// From now on [`Event`](crate::Event)s come on this connection, in between replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,10 +134,12 @@ pub struct StorageStatus {
 pub struct Counts {
     /// Sessions in the vault.
     pub sessions: u64,
-    /// Key pairs that a session names.
+    /// Key pairs that a session names, but for kept ones.
     pub key_pairs_in_use: u64,
-    /// Key pairs that no session names.
+    /// Key pairs that no session names and that are not kept.
     pub key_pairs_unused: u64,
+    /// Key pairs that are kept, whether or not a session names them.
+    pub key_pairs_kept: u64,
     /// Connections open now.
     pub connections: u64,
     /// Mutations that took effect since the daemon started.

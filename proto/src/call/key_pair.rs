@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Limit;
 use crate::call::{present, present_object};
-use crate::{PublicKey, Secret, SessionKey};
+use crate::{Label, PublicKey, Secret, SessionKey};
 
 /// Creates a key pair inside the vault, or takes one in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,14 @@ pub struct CreateApiKeyPair {
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "ExternalKeyPair"))]
     pub external_key_pair: Option<ExternalKeyPair>,
+    /// Whether it is kept: it stays until it is deleted by name, though no session names it, and whatever becomes of the
+    /// sessions that do. One that is kept already stays so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
+    /// What people call it; absent: one that the vault has keeps its label.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Label"))]
+    pub label: Option<Label>,
 }
 
 /// A key pair that was created outside the vault.
@@ -29,12 +37,19 @@ pub struct ExternalKeyPair {
 }
 
 /// The key pair that the vault has now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApiKeyPairCreated {
     /// Its name.
     pub public_key: PublicKey,
+    /// Whether the vault did not have it before.
+    pub created: bool,
+    /// Whether it is kept.
+    pub kept: bool,
+    /// What people call it; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
 }
 
 /// Reads a page of key pairs.
@@ -73,11 +88,15 @@ pub struct ApiKeyPairEntry {
     pub public_key: PublicKey,
     /// When it came into the vault, in seconds since the Unix epoch.
     pub created_at: u64,
-    /// The sessions that name it, the soonest to expire first, at most
-    /// [`MAX_LISTED_SESSIONS`](Self::MAX_LISTED_SESSIONS) of them. Empty: the key pair is unused.
+    /// The sessions that name it, the soonest to expire first, at most 100 of them. Empty: no session names it.
     pub session_keys: Vec<SessionKey>,
     /// How many sessions name it, listed or not.
     pub session_count: u64,
+    /// Whether it is kept: it stays until it is deleted by name.
+    pub kept: bool,
+    /// What people call it; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
 }
 
 impl ApiKeyPairEntry {
@@ -85,13 +104,24 @@ impl ApiKeyPairEntry {
     pub const MAX_LISTED_SESSIONS: usize = 100;
 }
 
-/// Deletes an unused key pair.
+/// Deletes a key pair that no session names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeleteApiKeyPair {
     /// The key pair.
     pub public_key: PublicKey,
+    /// Whether it is no fault that there is no such key pair.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub if_exists: bool,
+}
+
+impl DeleteApiKeyPair {
+    /// Deletes this key pair, which has to be there.
+    #[must_use]
+    pub fn new(public_key: PublicKey) -> Self {
+        Self { public_key, if_exists: false }
+    }
 }
 
 /// The key pair that [`DeleteApiKeyPair`] deleted.
@@ -99,11 +129,13 @@ pub struct DeleteApiKeyPair {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApiKeyPairDeleted {
+    /// Whether there was one. False only with [`DeleteApiKeyPair::if_exists`].
+    pub deleted: bool,
     /// Its name.
     pub public_key: PublicKey,
 }
 
-/// Deletes the unused key pairs that are old enough.
+/// Deletes the unused key pairs that are old enough and are not kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -127,7 +159,7 @@ impl ClearUnusedKeyPairs {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnusedKeyPairsCleared {
-    /// The key pairs that are gone, at most [`ClearUnusedKeyPairs::MAX_DELETED`] of them.
+    /// The key pairs that are gone, at most 1000 of them.
     pub deleted_public_keys: Vec<PublicKey>,
     /// Whether there are more to delete: call again.
     pub more: bool,

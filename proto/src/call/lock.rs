@@ -2,10 +2,11 @@
 
 use std::num::NonZeroU64;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Secret;
 use crate::call::present;
+use crate::form::wrong;
 
 /// Locks the vault: its keys leave the daemon's memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,7 @@ pub struct VaultUnlocked {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rekey {
     /// Where the wrapping key comes from afterwards.
+    #[serde(deserialize_with = "known_source")]
     pub key_source: KeySource,
     /// The new passphrase, with [`KeySource::Passphrase`] and only then; at least 8 characters and at most 1 KiB.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -63,6 +65,20 @@ pub struct Rekey {
 impl Rekey {
     /// The shortest new passphrase, in characters.
     pub const MIN_PASSPHRASE_CHARS: usize = 8;
+
+    /// A wrapping key from this source, and no passphrase on either side.
+    #[must_use]
+    pub fn new(key_source: KeySource) -> Self {
+        Self { key_source, passphrase: None, current_passphrase: None }
+    }
+}
+
+/// Reads a source that this release knows.
+fn known_source<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeySource, D::Error> {
+    match KeySource::deserialize(deserializer) {
+        Ok(KeySource::Unknown) | Err(_) => Err(wrong(r#""keyFile", "passphrase", "keyring" or "credential""#)),
+        known => known,
+    }
 }
 
 /// The vault has a new root key.

@@ -2,158 +2,50 @@
 //! text, which quotes it.
 //!
 //! Good parameters do not come here. Bad ones are read a second time, with an error type that keeps
-//! which field failed and how, and nothing else.
+//! which field failed and what form it has to have, and nothing else.
 
-use std::borrow::Cow;
-use std::fmt;
+mod error;
+mod json;
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use self::error::{ParamError, Problem};
+use self::json::Json;
 use super::Call;
 use crate::{Code, Fault};
 
 /// The fault for parameters that do not make a `C`.
 pub(super) fn why_invalid<C: Call>(params: &str) -> Fault {
     let method = C::METHOD;
-    let error = serde_json::from_str(params)
-        .map_err(|_| ParamError::Unreadable)
-        .and_then(|Fields(given)| C::deserialize(Params(given)));
-    let (field, message) = match error {
-        Err(ParamError::Missing(field)) => (Some(field), format!("{method} needs `{field}`: {}", expected(field))),
-        Err(ParamError::Duplicate(field)) => (Some(field), format!("`{field}` of {method} is given twice")),
-        Err(ParamError::Invalid(field)) => (Some(field), format!("`{field}` of {method} must be {}", expected(field))),
-        Err(ParamError::Unknown([])) => (None, format!("{method} takes no params")),
-        Err(ParamError::Unknown(fields)) => {
-            let fields = fields.join(", ");
-            (None, format!("{method} was given a param that it does not know; it takes {fields}"))
+    let Ok(raw) = serde_json::from_str::<&RawValue>(params) else { return unreadable(method) };
+    let Err(error) = C::deserialize(Json { value: raw, beside: None }) else { return unreadable(method) };
+    let field = error.field();
+    let message = match &error.problem {
+        Problem::Missing(missing) => {
+            // As null it says what form it has to have.
+            let form = match C::deserialize(Json { value: raw, beside: Some(missing) }) {
+                Err(ParamError { problem: Problem::Form(form), .. }) => format!(": {form}"),
+                _ => String::new(),
+            };
+            format!("{method} needs `{}`{form}", field.as_deref().unwrap_or(missing))
         }
-        Err(ParamError::Unreadable) | Ok(_) => (None, format!("the params of {method} cannot be read")),
+        Problem::Duplicate(twice) => format!("`{}` of {method} is given twice", field.as_deref().unwrap_or(twice)),
+        Problem::Form(form) => match &field {
+            Some(field) => format!("`{field}` of {method} must be {form} (leave it out rather than null)"),
+            None => format!("the params of {method} must be {form}"),
+        },
+        Problem::Unknown([]) => format!("{method} takes no params"),
+        Problem::Unknown(fields) => {
+            let place = field.as_ref().map(|field| format!("`{field}` of ")).unwrap_or_default();
+            format!("{place}{method} was given a param that it does not know; it takes {}", fields.join(", "))
+        }
+        Problem::Unreadable => return unreadable(method),
     };
-    Fault::new(Code::InvalidParams, message).on_params(method, field)
+    Fault::new(Code::InvalidParams, message).on_params(method, field.as_deref())
 }
 
-/// What a parameter has to be. A name means the same in every call.
-fn expected(field: &str) -> &'static str {
-    match field {
-        "sessionKey" => "a string of 1 to 512 bytes of UTF-8 (leave it out rather than null)",
-        "sessionToken" => "a string: the JWT that the login returned",
-        "publicKey" => "66 lower-case hex characters, a compressed P-256 public key",
-        "externalKeyPair" => "an object of publicKey (66 lower-case hex characters) and privateKey (64 hex characters)",
-        "payload" => "the bytes to sign as base64 (standard alphabet, padded)",
-        "format" => "\"der\" or \"raw\"",
-        "after" => "a string: the `next` of the page before",
-        "limit" => "a whole number from 1 to 1000",
-        "passphrase" => "a string of at most 1024 bytes",
-        "keySource" => "\"keyFile\", \"passphrase\", \"keyring\" or \"credential\"",
-        "minAgeSeconds" => "a whole number of seconds",
-        _ => "as documented",
-    }
-}
-
-#[derive(Debug)]
-enum ParamError {
-    Missing(&'static str),
-    Duplicate(&'static str),
-    Invalid(&'static str),
-    /// Some field is none of these.
-    Unknown(&'static [&'static str]),
-    Unreadable,
-}
-
-impl fmt::Display for ParamError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("invalid params")
-    }
-}
-
-impl std::error::Error for ParamError {}
-
-impl de::Error for ParamError {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self::Unreadable
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::Missing(field)
-    }
-
-    fn duplicate_field(field: &'static str) -> Self {
-        Self::Duplicate(field)
-    }
-}
-
-/// The members of an object in their order, also those that come twice.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry::<String, &RawValue>()? {
-                    fields.push((Cow::Owned(field.0), field.1));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
-}
-
-/// Deserializes a call from its members and remembers which one was at hand.
-struct Params<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserializer<'de> for Params<'de> {
-    type Error = ParamError;
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        known: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ParamError> {
-        visitor.visit_map(Members { known, given: self.0.into_iter(), at_hand: None })
-    }
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ParamError> {
-        Err(ParamError::Unreadable)
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-    }
-}
-
-struct Members<'a> {
-    known: &'static [&'static str],
-    given: std::vec::IntoIter<(Cow<'a, str>, &'a RawValue)>,
-    at_hand: Option<(&'static str, &'a RawValue)>,
-}
-
-impl<'de> MapAccess<'de> for Members<'de> {
-    type Error = ParamError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ParamError> {
-        let Some((name, value)) = self.given.next() else { return Ok(None) };
-        let known = self.known.iter().find(|known| **known == name);
-        let field = *known.ok_or(ParamError::Unknown(self.known))?;
-        self.at_hand = Some((field, value));
-        seed.deserialize(IntoDeserializer::<ParamError>::into_deserializer(field)).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ParamError> {
-        let (field, value) = self.at_hand.take().ok_or(ParamError::Unreadable)?;
-        seed.deserialize(&mut serde_json::Deserializer::from_str(value.get())).map_err(|_| ParamError::Invalid(field))
-    }
+fn unreadable(method: &'static str) -> Fault {
+    Fault::new(Code::InvalidParams, format!("the params of {method} cannot be read")).on_params(method, None)
 }
 
 #[cfg(test)]
@@ -172,23 +64,47 @@ mod tests {
     #[test]
     fn the_fault_names_the_field() {
         let cases = [
-            ("storeSession", "{}", Some("sessionToken"), "needs"),
+            ("storeSession", "{}", Some("sessionToken"), "needs `sessionToken`: a string"),
+            ("deleteApiKeyPair", "{}", Some("publicKey"), "66 hex characters"),
             ("storeSession", r#"{"sessionToken":7}"#, Some("sessionToken"), "must be a string"),
             ("storeSession", r#"{"sessionToken":"a","sessionToken":"b"}"#, Some("sessionToken"), "twice"),
-            ("clearSession", r#"{"sessionKey":null}"#, Some("sessionKey"), "rather than null"),
+            ("clearSession", r#"{"sessionKey":null}"#, Some("sessionKey"), "1 to 512 bytes"),
+            ("clearSession", r#"{"ifExists":null}"#, Some("ifExists"), "true or false"),
+            ("storeSession", r#"{"sessionToken":"a","ifPublicKey":""}"#, Some("ifPublicKey"), "or null"),
             ("clearSession", r#"{"sessionKey":""}"#, Some("sessionKey"), "1 to 512 bytes"),
             ("clearSession", r#"{"sessionKey":"\ud800"}"#, Some("sessionKey"), "UTF-8"),
             ("clearSession", r#"{"session":"a"}"#, None, "it takes sessionKey"),
-            ("clearAllSessions", r#"{"force":true}"#, None, "takes no params"),
-            ("deleteApiKeyPair", r#"{"publicKey":"03AB"}"#, Some("publicKey"), "66 lower-case hex"),
+            ("status", r#"{"force":true}"#, None, "takes no params"),
+            ("deleteApiKeyPair", r#"{"publicKey":"03AB"}"#, Some("publicKey"), "66 hex"),
+            ("subscribe", r#"{"types":"a"}"#, Some("types"), "an array"),
+            ("subscribe", r#"{"types":["a"]}"#, Some("types"), "\"sessionStored\""),
+            ("subscribe", r#"{"sessionKeys":[""]}"#, Some("sessionKeys"), "1 to 512 bytes"),
+            ("stamp", r#"{"payload":"","signer":{}}"#, Some("signer"), "either sessionKey or publicKey"),
+            ("stamp", r#"{"payload":"","signer":"active"}"#, Some("signer"), "an object"),
+            (
+                "stamp",
+                r#"{"payload":"","signer":{"sessionKey":"a","publicKey":"b"}}"#,
+                Some("signer.publicKey"),
+                "66 hex",
+            ),
+            ("stamp", r#"{"payload":"","signer":{"sessionKey":7}}"#, Some("signer.sessionKey"), "1 to 512 bytes"),
+            ("stamp", r#"{"payload":"","signer":{"other":7}}"#, Some("signer"), "it takes sessionKey, publicKey"),
+            ("rekey", r#"{"keySource":"disk"}"#, Some("keySource"), "\"keyFile\", \"passphrase\""),
+            ("setLockAfter", r#"{"lockAfterSeconds":0}"#, Some("lockAfterSeconds"), "from 1 on"),
             ("sign", r#"{"payload":"?"}"#, Some("payload"), "base64"),
             ("sign", r#"{"payload":"","format":"pem"}"#, Some("format"), "\"der\" or \"raw\""),
             ("getAllSessions", r#"{"limit":0}"#, Some("limit"), "1 to 1000"),
             ("getAllSessions", r#"{"limit":1.5}"#, Some("limit"), "1 to 1000"),
             ("getAllSessions", r#"{"limit":1001}"#, Some("limit"), "1 to 1000"),
-            ("createApiKeyPair", r#"{"externalKeyPair":{"publicKey":"x"}}"#, Some("externalKeyPair"), "privateKey"),
+            (
+                "createApiKeyPair",
+                r#"{"externalKeyPair":{"publicKey":"x"}}"#,
+                Some("externalKeyPair.publicKey"),
+                "66 hex",
+            ),
+            ("createApiKeyPair", r#"{"label":""}"#, Some("label"), "1 to 128 bytes"),
             ("createApiKeyPair", r#"{"externalKeyPair":["02","ab"]}"#, Some("externalKeyPair"), "an object"),
-            ("clearUnusedKeyPairs", r#"{"minAgeSeconds":-1}"#, Some("minAgeSeconds"), "seconds"),
+            ("clearUnusedKeyPairs", r#"{"minAgeSeconds":-1}"#, Some("minAgeSeconds"), "a whole number"),
         ];
         for (method, params, field, part) in cases {
             let (named, message) = fault(method, params);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Limit;
 use crate::call::present;
-use crate::{PublicKey, Secret, Session, SessionKey};
+use crate::{PublicKey, Session, SessionKey};
 
 /// Clears a session; by default the active one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,20 @@ pub struct ClearSession {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "SessionKey"))]
     pub session_key: Option<SessionKey>,
+    /// The key pair that the session has to name: otherwise somebody has replaced it, and it stays.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "PublicKey"))]
+    pub if_public_key: Option<PublicKey>,
+    /// Whether it is no fault that there is no such session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub if_exists: bool,
+}
+
+impl From<SessionKey> for ClearSession {
+    /// Of this session.
+    fn from(key: SessionKey) -> Self {
+        Self { session_key: Some(key), ..Self::default() }
+    }
 }
 
 /// What [`ClearSession`] removed.
@@ -22,10 +36,12 @@ pub struct ClearSession {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionCleared {
-    /// The session that is gone.
-    pub session_key: SessionKey,
-    /// The key pair that went with it; null when another session still names it or the vault never
-    /// had it.
+    /// Whether there was one. False only with [`ClearSession::if_exists`].
+    pub cleared: bool,
+    /// The session that is gone; null where none was named and none was active.
+    pub session_key: Option<SessionKey>,
+    /// The key pair that went with it; null when another session still names it, when it is kept, or when the vault
+    /// never had it.
     pub deleted_public_key: Option<PublicKey>,
     /// Whether it was the active session. If so, none is active now.
     pub was_active: bool,
@@ -33,9 +49,13 @@ pub struct SessionCleared {
 
 /// Clears every session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ClearAllSessions {}
+pub struct ClearAllSessions {
+    /// Whether it is no fault that there is no session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub if_exists: bool,
+}
 
 /// What [`ClearAllSessions`] removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,36 +64,8 @@ pub struct ClearAllSessions {}
 pub struct AllSessionsCleared {
     /// How many sessions there were.
     pub cleared_sessions: u64,
-    /// How many key pairs they named that the vault had.
+    /// How many key pairs went with them: those that they named, but for kept ones.
     pub deleted_key_pairs: u64,
-}
-
-/// Stores a session and makes it the active one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct StoreSession {
-    /// The session token (JWT), at most 6 KiB. Its signature is not verified.
-    pub session_token: Secret,
-    /// The session's name; absent: [`DEFAULT_SESSION_KEY`](crate::DEFAULT_SESSION_KEY).
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(with = "SessionKey"))]
-    pub session_key: Option<SessionKey>,
-}
-
-/// What [`StoreSession`] stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct SessionStored {
-    /// The session's name.
-    pub session_key: SessionKey,
-    /// The session.
-    pub session: Session,
-    /// Whether it took the place of another of that name.
-    pub replaced: bool,
-    /// Whether the vault has the key pair that the session names. Without it nothing can be signed for the session.
-    pub has_key_pair: bool,
 }
 
 /// Reads a session; by default the active one.
@@ -87,6 +79,13 @@ pub struct GetSession {
     pub session_key: Option<SessionKey>,
 }
 
+impl From<SessionKey> for GetSession {
+    /// Of this session.
+    fn from(key: SessionKey) -> Self {
+        Self { session_key: Some(key) }
+    }
+}
+
 /// What [`GetSession`] found: both null when there is no such session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -96,6 +95,35 @@ pub struct SessionFound {
     pub session_key: Option<SessionKey>,
     /// The session, or null.
     pub session: Option<Session>,
+    /// Whether the vault has the key pair that the session names.
+    pub has_key_pair: bool,
+}
+
+/// Reads what is known of a session without its token; by default of the active one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DescribeSession {
+    /// The session; absent: the active one.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "SessionKey"))]
+    pub session_key: Option<SessionKey>,
+}
+
+impl From<SessionKey> for DescribeSession {
+    /// Of this session.
+    fn from(key: SessionKey) -> Self {
+        Self { session_key: Some(key) }
+    }
+}
+
+/// What [`DescribeSession`] found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionDescribed {
+    /// What is known of it; null when there is no such session.
+    pub session: Option<SessionSummary>,
 }
 
 /// Reads a page of sessions.
@@ -136,9 +164,11 @@ pub struct SessionEntry {
     pub session_key: SessionKey,
     /// The session.
     pub session: Session,
+    /// Whether the vault has the key pair that the session names.
+    pub has_key_pair: bool,
 }
 
-/// Reads a page of the sessions' names.
+/// Reads a page of what is known of the sessions without their tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -153,13 +183,13 @@ pub struct ListSessions {
     pub limit: Option<Limit>,
 }
 
-/// A page of the sessions' names.
+/// A page of what is known of the sessions without their tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct SessionNames {
+pub struct SessionList {
     /// The sessions in the order of their names (as bytes of UTF-8).
-    pub sessions: Vec<SessionName>,
+    pub sessions: Vec<SessionSummary>,
     /// The active session, or null.
     pub active_session_key: Option<SessionKey>,
     /// The `after` of the next page; null when this is the last.
@@ -170,13 +200,17 @@ pub struct SessionNames {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct SessionName {
+pub struct SessionSummary {
     /// The session's name.
     pub session_key: SessionKey,
     /// The key pair that signs for it.
     pub public_key: PublicKey,
     /// When it expires, in seconds since the Unix epoch.
     pub expiry: u64,
+    /// Whether it is the active session.
+    pub active: bool,
+    /// Whether the vault has the key pair that the session names.
+    pub has_key_pair: bool,
 }
 
 /// Reads the name of the active session.
@@ -201,6 +235,14 @@ pub struct ActiveSessionKey {
 pub struct SetActiveSession {
     /// The session.
     pub session_key: SessionKey,
+}
+
+impl SetActiveSession {
+    /// Makes this session the active one.
+    #[must_use]
+    pub fn new(session_key: SessionKey) -> Self {
+        Self { session_key }
+    }
 }
 
 /// The session that [`SetActiveSession`] made the active one.

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use fastrand::Rng;
-use keyfob_tests::model::{KeyPair, Step};
+use keyfob_tests::model::{KeyPair, Step, Terms};
 use keyfob_tests::{DaemonProcess, PATIENCE, RawClient};
 use serde_json::{Value, json};
 
@@ -26,18 +26,19 @@ pub(super) struct History {
 pub(super) fn record(directory: &Path, pairs: &[KeyPair], rng: &mut Rng) -> History {
     let mut history = History { trace: Trace::default(), steps: Vec::new(), runs: Vec::new() };
     let some = |rng: &mut Rng, count: usize| (0..count).map(|_| random_step(rng)).collect::<Vec<_>>();
-    let store = |name| Step::Store { name, pair: name % PAIRS, lifetime: LIFETIME };
+    let store = |name| Step::Store { name, pair: name % PAIRS, lifetime: LIFETIME, terms: Terms::BARE };
 
     // Replaced again and again, so that sled uses parts of its file again.
     let replaced = (0..1500).map(|number| store(number % NAMES)).collect();
     // Removed together, again and again.
     let together = (0..25).flat_map(|_| {
-        let (creates, stores) = ((0..PIPELINED).map(|pair| Step::Create { pair }), (0..PIPELINED).map(store));
-        creates.chain(stores).chain((0..PIPELINED).map(|name| Step::Clear { name: Some(name) }))
+        let (creates, stores) =
+            ((0..PIPELINED).map(|pair| Step::Create { pair, keep: false }), (0..PIPELINED).map(store));
+        creates.chain(stores).chain((0..PIPELINED).map(|name| Step::Clear { name: Some(name), if_pair: None }))
     });
     let together = together.collect();
     history.run(directory, pairs, &[some(rng, 300), replaced, together, some(rng, 200)], true);
-    let many = (0..PAIRS).map(|pair| Step::Create { pair }).chain((0..MANY).map(store)).collect();
+    let many = (0..PAIRS).map(|pair| Step::Create { pair, keep: false }).chain((0..MANY).map(store)).collect();
     // After the clear-all the vault is rewritten as soon as the daemon is idle, while it goes on to change. Another
     // clear-all would end the rewriting.
     let meanwhile: Vec<_> = some(rng, 200).into_iter().filter(|step| !matches!(step, Step::ClearAll)).collect();
@@ -132,10 +133,13 @@ impl History {
 fn random_step(rng: &mut Rng) -> Step {
     let (name, pair) = (rng.usize(0..NAMES), rng.usize(0..PAIRS));
     match rng.u32(0..20) {
-        0..5 => Step::Create { pair },
-        5..11 => Step::Store { name, pair, lifetime: LIFETIME },
-        11..15 => Step::Clear { name: Some(name) },
-        15 => Step::Clear { name: None },
+        0..5 => Step::Create { pair, keep: rng.u8(0..8) == 0 },
+        5..11 => {
+            let terms = Terms { quiet: rng.bool(), adopts: rng.bool(), ..Terms::BARE };
+            Step::Store { name, pair, lifetime: LIFETIME, terms }
+        }
+        11..15 => Step::Clear { name: Some(name), if_pair: None },
+        15 => Step::Clear { name: None, if_pair: None },
         16 => Step::ClearAll,
         17 => Step::Activate { name },
         18 => Step::Delete { pair },

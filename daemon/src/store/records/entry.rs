@@ -4,12 +4,12 @@
 //! | --- | --- |
 //! | `c` | the number of the last commit, and of the last write to `keys` that was durable then, 8 bytes big-endian each |
 //! | `v` | the record of the vault |
-//! | `u` + public key | an unused key pair |
+//! | `u` + public key | a key pair that no session names, or that is kept |
 //! | `l` | after how long without use the vault locks itself, in seconds, 8 bytes big-endian |
 //! | `g` + generation + `x` + session key | a session that has expired: when, in seconds since the epoch, 8 bytes big-endian; and 1 if it was the active one, else 0 |
 //! | `g` + generation + `a` | the active session's name |
 //! | `g` + generation + `s` + session key | a session |
-//! | `g` + generation + `k` + public key | a key pair in use |
+//! | `g` + generation + `k` + public key | a key pair in use that is not kept |
 
 use std::num::NonZeroU64;
 

@@ -1,11 +1,11 @@
 //! What a record looks like in the database: postcard, in the order of the fields. What is secret in it is sealed, and
 //! its key follows from a slot of the file `keys`.
 
-use keyfob_proto::PublicKey;
+use keyfob_proto::{Label, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::seal::{Sealed, Slot, SlotId};
-use crate::vault::{KeyPair, StoredSession};
+use crate::vault::{KeyPair, KeyPairFacts, StoredSession};
 
 /// What is sealed of a record, and the slot that it was sealed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,11 @@ pub struct SessionRecord<'a> {
 pub struct KeyPairRecord<'a> {
     /// When it came into the vault, in seconds since the epoch.
     pub created_at: u64,
+    /// Whether it is kept until it is deleted by name.
+    pub kept: bool,
+    /// What people call it: 1 to 128 bytes.
+    #[serde(borrow)]
+    pub label: Option<&'a str>,
     /// Its private key.
     #[serde(borrow)]
     pub sealed: SealedPart<'a>,
@@ -97,7 +102,9 @@ impl<'a> KeyPairRecord<'a> {
     /// The record of a key pair.
     #[must_use]
     pub fn of(pair: &'a KeyPair) -> Self {
-        Self { created_at: pair.created_at(), sealed: SealedPart::of(pair.sealed()) }
+        let KeyPairFacts { created_at, kept, label, .. } = pair.facts();
+        let label = label.as_ref().map(Label::as_str);
+        Self { created_at: *created_at, kept: *kept, label, sealed: SealedPart::of(pair.sealed()) }
     }
 
     /// Its bytes.
@@ -112,7 +119,18 @@ impl<'a> KeyPairRecord<'a> {
     ///
     /// What the bytes are not.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, &'static str> {
-        decode(bytes).ok_or("a key pair's record")
+        let record: Self = decode(bytes).ok_or("a key pair's record")?;
+        match record.label.map(str::parse::<Label>) {
+            Some(Err(_)) => Err("the label in a key pair's record"),
+            _ => Ok(record),
+        }
+    }
+
+    /// What is known of the key pair of this name.
+    #[must_use]
+    pub fn facts(&self, public_key: PublicKey) -> KeyPairFacts {
+        let label = self.label.and_then(|label| label.parse().ok());
+        KeyPairFacts { public_key, created_at: self.created_at, kept: self.kept, label }
     }
 }
 

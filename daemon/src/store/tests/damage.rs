@@ -1,6 +1,6 @@
 //! Stores that are not what they should be.
 
-use keyfob_proto::{ClearSession, Code, GetSession};
+use keyfob_proto::{ClearSession, Code, GetSession, SessionKey};
 
 use super::*;
 use crate::store::records::open_sled;
@@ -94,7 +94,7 @@ fn a_slot_that_was_altered_is_a_fault_of_its_record_when_it_is_used_and_can_be_c
         bytes[slot_at(slot) + at] ^= 1;
         fs::write(&path, bytes).unwrap();
         let open = Open::new(disk.dir.path()).unwrap();
-        let get = |n: usize| GetSession { session_key: Some(n.to_string().parse().unwrap()) };
+        let get = |n: usize| GetSession::from(n.to_string().parse::<SessionKey>().unwrap());
         let got = (0..100).filter_map(|n| open.vault.get_session(&get(n), NOW, Some(&open.keys)).err());
         let broken: Vec<_> = got.collect();
         assert_eq!(broken.len(), 1);
@@ -111,10 +111,10 @@ fn a_slot_that_was_altered_is_a_fault_of_its_record_when_it_is_used_and_can_be_c
     (*vault, *keys) = store.rekey(vault, Some(keys), (&origin, &wrapping), &RekeyProgress::default()).unwrap();
     drop(disk.open.take());
     disk.open = Some(Open::new(disk.dir.path()).unwrap());
-    let get = GetSession { session_key: Some("70".parse().unwrap()) };
+    let get = GetSession::from("70".parse::<SessionKey>().unwrap());
     let Open { vault, keys, .. } = disk.open();
     assert!(vault.get_session(&get, NOW, Some(keys)).unwrap_err().message.contains("damaged"));
-    disk.apply(ClearSession { session_key: Some("70".parse().unwrap()) });
+    disk.apply(ClearSession::from("70".parse::<SessionKey>().unwrap()));
     disk.reopen_killed();
     assert_eq!(disk.vault().session_count(), 99, "and it can be cleared");
 }
@@ -129,7 +129,7 @@ fn halves_of_different_copies_are_refused_and_left_as_they_are() {
         if n % 2 == 0 {
             disk.apply(named("more", &login));
         } else {
-            disk.apply(ClearSession { session_key: Some("more".parse().unwrap()) });
+            disk.apply(ClearSession::from("more".parse::<SessionKey>().unwrap()));
         }
         let copy = tempfile::tempdir().unwrap();
         copy_dir(disk.dir.path(), copy.path());

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use keyfob_proto::{ClearAllSessions, ClearSession, ClearUnusedKeyPairs};
+use keyfob_proto::{ClearAllSessions, ClearSession, ClearUnusedKeyPairs, SessionKey};
 
 use super::*;
 
@@ -16,16 +16,16 @@ fn what_was_removed_is_gone_after_a_kill_though_the_database_was_not_told() {
     disk.apply(spare);
     disk.store_many(100, &login);
     let db = fs::read(disk.file("records.1/db")).unwrap();
-    disk.apply(DeleteApiKeyPair { public_key: key });
+    disk.apply(DeleteApiKeyPair::new(key));
     for n in 0..99 {
-        disk.apply(ClearSession { session_key: Some(n.to_string().parse().unwrap()) });
+        disk.apply(ClearSession::from(n.to_string().parse::<SessionKey>().unwrap()));
     }
     assert!(fs::read(disk.file("records.1/db")).unwrap() == db, "it was not told");
     assert_eq!(disk.open().store.owes(), 100);
     disk.reopen_killed();
     assert_eq!((disk.vault().session_count(), disk.vault().in_use_count(), disk.vault().unused_count()), (1, 1, 0));
     assert_eq!(disk.open().store.owes(), 100, "a start finds out what the database has to be told");
-    disk.apply(ClearSession { session_key: None });
+    disk.apply(ClearSession::default());
     disk.reopen_killed();
     assert!(disk.vault().is_empty());
     let vault = disk.vault().clone();
@@ -43,8 +43,8 @@ fn a_name_that_is_used_again_is_told_with_the_next_batch() {
     disk.apply(a);
     disk.apply(named("a", &login));
     disk.apply(named("b", &login));
-    disk.apply(ClearSession { session_key: Some("a".parse().unwrap()) });
-    disk.apply(ClearSession { session_key: Some("b".parse().unwrap()) });
+    disk.apply(ClearSession::from("a".parse::<SessionKey>().unwrap()));
+    disk.apply(ClearSession::from("b".parse::<SessionKey>().unwrap()));
     disk.apply(named("a", &login));
     assert_eq!(disk.open().store.owes(), 0, "the batch told what was owed too");
     disk.reopen_killed();
@@ -59,14 +59,14 @@ fn a_clear_all_ends_what_is_in_use_and_spares_the_rest() {
     let kept = disk.apply(pair()).public_key;
     disk.apply(used);
     disk.store_many(600, &login);
-    disk.apply(ClearAllSessions {});
+    disk.apply(ClearAllSessions::default());
     disk.reopen_killed();
     assert_eq!((disk.vault().record_count(), disk.vault().unused_count()), (1, 1));
     // What comes now is of the next generation, in slots of the last one.
     disk.store_many(600, &login);
     disk.reopen_killed();
     assert_eq!(disk.vault().session_count(), 600);
-    disk.apply(ClearAllSessions {});
+    disk.apply(ClearAllSessions::default());
     disk.reopen();
     disk.apply(ClearUnusedKeyPairs { min_age_seconds: Some(0) });
     disk.reopen_killed();
@@ -79,7 +79,7 @@ fn no_two_records_share_a_slot_and_a_start_overwrites_what_none_has() {
     let login = session(&pair(), 0, "s");
     disk.store_many(600, &login);
     disk.apply(pair());
-    disk.apply(ClearAllSessions {});
+    disk.apply(ClearAllSessions::default());
     disk.store_many(200, &login);
     disk.reopen();
     let slots: Vec<u32> = disk.vault().slots().collect();
@@ -118,9 +118,9 @@ fn nothing_that_is_read_from_the_file_is_ever_sealed_with() {
         disk.store_many(300, &login);
         disk.apply(pair());
         if round % 2 == 0 {
-            disk.apply(ClearAllSessions {});
+            disk.apply(ClearAllSessions::default());
         } else {
-            disk.apply(ClearSession { session_key: None });
+            disk.apply(ClearSession::default());
         }
         poison(&disk);
     }
@@ -134,7 +134,7 @@ fn nothing_that_is_read_from_the_file_is_ever_sealed_with() {
     let open = Open::new(disk.dir.path()).unwrap();
     let mut damaged = 0;
     for n in 0..300 {
-        let get = keyfob_proto::GetSession { session_key: Some(n.to_string().parse().unwrap()) };
+        let get = keyfob_proto::GetSession::from(n.to_string().parse::<SessionKey>().unwrap());
         match open.vault.get_session(&get, NOW, Some(&open.keys)) {
             Ok(found) => assert!(found.session.is_some(), "session {n}"),
             Err(fault) => {
@@ -155,10 +155,10 @@ fn what_was_removed_stays_away_when_the_vault_is_rekeyed_before_the_database_is_
     // All but the first ones, so that the new file could be shorter.
     disk.open().group(1, |draft| {
         for n in 100..1000 {
-            ClearSession { session_key: Some(n.to_string().parse().unwrap()) }.apply(draft).unwrap();
+            ClearSession::from(n.to_string().parse::<SessionKey>().unwrap()).apply(draft).unwrap();
         }
     });
-    disk.apply(DeleteApiKeyPair { public_key: spare });
+    disk.apply(DeleteApiKeyPair::new(spare));
     let data_dir = disk.dir.path().to_owned();
     let Open { store, vault, keys } = disk.open();
     let (origin, wrapping) = Origin::new(keyfob_proto::KeySource::KeyFile, None, &data_dir).unwrap();
@@ -177,7 +177,7 @@ fn a_start_after_very_much_was_removed_can_be_killed_before_the_database_is_told
     for from in (0..1000).step_by(500) {
         disk.open().group(1, |draft| {
             for n in from..from + 500 {
-                ClearSession { session_key: Some(n.to_string().parse().unwrap()) }.apply(draft).unwrap();
+                ClearSession::from(n.to_string().parse::<SessionKey>().unwrap()).apply(draft).unwrap();
             }
         });
     }

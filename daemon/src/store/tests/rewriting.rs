@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use keyfob_proto::{ClearAllSessions, ClearSession};
+use keyfob_proto::{ClearAllSessions, ClearSession, SessionKey};
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn clear_all_writes_nothing_for_each_session_and_a_rewriting_takes_the_rest_away
     disk.store_many(3000, &login);
     assert!(!disk.open().store.is_wasteful(3001, 1));
     let before = disk.open().store.bytes();
-    disk.apply(ClearAllSessions {});
+    disk.apply(ClearAllSessions::default());
     assert_eq!(disk.open().store.bytes(), before, "the database is not even told");
     disk.reopen();
     assert!(disk.open().store.is_wasteful(1, 1), "{before} bytes for a key pair");
@@ -46,7 +46,7 @@ fn clear_all_writes_nothing_for_each_session_and_a_rewriting_takes_the_rest_away
         let changes = disk.open().group(1, |draft| drop(named(name, &login).apply(draft).unwrap())).1;
         meanwhile.extend(changes.iter().filter_map(Change::name));
     }
-    let clear = ClearSession { session_key: Some("gone".parse().unwrap()) };
+    let clear = ClearSession::from("gone".parse::<SessionKey>().unwrap());
     let changes = disk.open().group(1, |draft| drop(clear.apply(draft).unwrap())).1;
     meanwhile.extend(changes.iter().filter_map(Change::name));
     let vault = disk.vault().clone();
@@ -54,7 +54,7 @@ fn clear_all_writes_nothing_for_each_session_and_a_rewriting_takes_the_rest_away
     old.remove().unwrap();
     assert!(disk.open().store.bytes() <= 2 * 1024 * 1024);
     disk.reopen_killed();
-    disk.apply(ClearSession { session_key: Some("again".parse().unwrap()) });
+    disk.apply(ClearSession::from("again".parse::<SessionKey>().unwrap()));
     disk.reopen();
     let vault = disk.vault();
     assert_eq!((vault.session_count(), vault.key_pair(&kept, NOW).unwrap().public_key()), (1, &kept));
@@ -83,7 +83,7 @@ fn a_rewriting_never_builds_on_what_another_has_left() {
     disk.apply(session(&pair(), 0, "s"));
     let vault = disk.vault().clone();
     drop(rewritten(disk.open().store.rewrite(), &vault).unwrap());
-    disk.apply(ClearAllSessions {});
+    disk.apply(ClearAllSessions::default());
     // What is left of the first holds a session that was cleared since.
     let vault = disk.vault().clone();
     assert!(rewritten(disk.open().store.rewrite(), &vault).is_err());
@@ -101,7 +101,7 @@ fn a_rewriting_holds_nothing_of_what_is_cleared_while_it_is_written() {
     let before = Arc::new(disk.vault().clone());
     disk.open().group(1, |draft| {
         for n in 0..100 {
-            ClearSession { session_key: Some(n.to_string().parse().unwrap()) }.apply(draft).unwrap();
+            ClearSession::from(n.to_string().parse::<SessionKey>().unwrap()).apply(draft).unwrap();
         }
     });
     let after = Arc::new(disk.vault().clone());

@@ -10,7 +10,35 @@ fn payload(exp: &str) -> String {
 
 fn read(payload: &str) -> Result<Session, String> {
     let token = format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(payload.as_bytes()));
-    read_token(Secret::new(token)).map(|(session, _)| session)
+    read_token(Secret::new(token)).map(|(session, _)| session).map_err(|wrong| wrong.message)
+}
+
+/// The claim that the fault names.
+fn field(payload: &str) -> Option<String> {
+    let token = format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(payload.as_bytes()));
+    Login::read(StoreSession::new(Secret::new(token))).unwrap_err().data.field
+}
+
+#[test]
+fn the_fault_names_the_claim() {
+    let good = payload("4102444800");
+    for claim in ["exp", "public_key", "session_type", "user_id", "organization_id"] {
+        assert_eq!(field(&good.replace(&format!("\"{claim}\""), "\"x\"")).as_deref(), Some(claim));
+    }
+    for exp in ["0", "\"s3cret\"", "4102444800000", "1e30", "-1"] {
+        assert_eq!(field(&payload(exp)).as_deref(), Some("exp"), "{exp}");
+    }
+    for claim in ["scope", "session_profile_id"] {
+        assert_eq!(field(&good.replace('}', &format!(",\"{claim}\":7}}"))).as_deref(), Some(claim));
+    }
+    assert_eq!(field(&good.replace(KEY, &KEY.replace("03", "05"))).as_deref(), Some("public_key"));
+    assert_eq!(field("7"), None);
+}
+
+#[test]
+fn a_public_key_in_upper_case_is_read() {
+    let session = read(&payload("4102444800").replace(KEY, &KEY.to_uppercase())).unwrap();
+    assert_eq!(session.public_key.to_string(), KEY);
 }
 
 #[test]
@@ -67,8 +95,7 @@ fn a_new_token_that_looks_expired_is_blamed_on_the_clock() {
     let refused = |claims: &str, now: u64| {
         let payload = payload("1800000900").replace("\"session_type\"", &format!("{claims}\"session_type\""));
         let token = format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(payload.as_bytes()));
-        let (session, issued_at) = read_token(Secret::new(token)).unwrap();
-        let login = Login { session_key: SessionKey::default(), session, issued_at };
+        let login = Login::read(StoreSession::new(Secret::new(token))).unwrap();
         login.session_at(Timestamp::from_secs(now)).unwrap_err().message
     };
     let issued = "\"iat\":1800000000,";
@@ -122,7 +149,7 @@ fn tokens_that_are_no_jwt_are_refused_and_not_repeated() {
         ("\u{feff}e30.e30.s3cret", "no JWT has"),
         (&*long, "over 6144 bytes"),
     ] {
-        let message = read_token(Secret::new(token)).unwrap_err();
+        let message = read_token(Secret::new(token)).unwrap_err().message;
         assert!(message.contains(part) && !message.contains("s3cret"), "{message}");
     }
 }
@@ -139,8 +166,8 @@ fn a_token_of_6_kib_passes() {
 #[test]
 fn the_seconds_left_are_rounded_up() {
     let login = |exp: &str| {
-        let session = read(&payload(exp)).unwrap();
-        Login { session_key: SessionKey::default(), session, issued_at: None }
+        let token = format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(payload(exp).as_bytes()));
+        Login::read(StoreSession::new(Secret::new(token))).unwrap()
     };
     let (clock, hand) = crate::clock::Clock::manual(Timestamp::from_secs(1000));
     assert_eq!(login("1900").session_at(clock.now()).unwrap().expiration_seconds, "900");

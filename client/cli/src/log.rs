@@ -1,0 +1,91 @@
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::escape::printable;
+use super::{Failure, Session};
+
+/// How often it is looked whether there is more.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Show the log of a daemon that was started in the background
+///
+/// Example: keyfob log -f
+#[derive(Debug, Args)]
+pub(super) struct Log {
+    /// Stay, and print what is added
+    #[arg(long, short)]
+    follow: bool,
+
+    /// How many of the last lines
+    #[arg(long, short = 'n', value_name = "N", default_value = "50")]
+    lines: usize,
+}
+
+/// The name of the log in the data directory.
+pub(super) const FILE: &str = "keyfobd.log";
+
+impl Log {
+    pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        let path = session.access()?.place.data_dir().map_err(keyfob::Error::from)?.join(FILE);
+        let mut reader = open(&path)?;
+        for line in last(&mut reader, self.lines)? {
+            writeln!(session.output.io.stdout, "{}", printable(&line))?;
+        }
+        session.output.io.stdout.flush()?;
+        if !self.follow {
+            return Ok(());
+        }
+        // Nothing is ever sent: this only waits.
+        let (_never, wait) = mpsc::channel::<()>();
+        loop {
+            let mut line = String::new();
+            while reader.read_line(&mut line).map_err(|source| cannot_read(&path, source))? > 0 {
+                if line.ends_with('\n') {
+                    writeln!(session.output.io.stdout, "{}", printable(line.trim_end()))?;
+                    line.clear();
+                }
+            }
+            session.output.io.stdout.flush()?;
+            let _ = wait.recv_timeout(LOOK_EVERY);
+            if was_put_aside(&reader, &path) {
+                reader = open(&path)?;
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, Failure> {
+    File::open(path).map(BufReader::new).map_err(|source| cannot_read(path, source))
+}
+
+fn cannot_read(path: &Path, source: std::io::Error) -> Failure {
+    Failure::File { action: "read", path: path.to_owned(), source }
+}
+
+/// Whether a daemon has begun another file, because this one was full.
+fn was_put_aside(reader: &BufReader<File>, path: &Path) -> bool {
+    let here = reader.get_ref().metadata().ok().map(|metadata| metadata.ino());
+    let there = path.metadata().ok().map(|metadata| metadata.ino());
+    there.is_some() && here != there
+}
+
+/// The last lines of what is there.
+pub(super) fn last(reader: &mut impl BufRead, count: usize) -> Result<VecDeque<String>, Failure> {
+    let mut last = VecDeque::new();
+    let mut bytes = Vec::new();
+    while reader.read_until(b'\n', &mut bytes)? > 0 {
+        last.push_back(String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned());
+        bytes.clear();
+        if last.len() > count {
+            last.pop_front();
+        }
+    }
+    Ok(last)
+}
