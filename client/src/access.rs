@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +14,9 @@ use tokio::time::timeout;
 
 use crate::Error;
 use crate::link::Link;
+
+/// How long it is waited before a daemon that takes up no more connections is asked again.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// The longest line that a starting daemon may say, in bytes.
 const MAX_STARTUP_BYTES: u64 = 64 * 1024;
@@ -95,8 +98,8 @@ impl Access {
         Self { deadlines, ..self }
     }
 
-    /// Connects to the daemon of the vault, and starts it when none answers. Two that do this at the same time
-    /// reach the same one.
+    /// Connects to the daemon of the vault, and starts it when none answers. Concurrent callers
+    /// reach the same daemon.
     pub(crate) async fn connect_or_start(&self) -> Result<Link, Error> {
         match self.connect().await {
             Err(error) if error.is_absent() => {}
@@ -132,12 +135,11 @@ impl Access {
         let said = Listening::read(&data_dir);
         if let Some(Listening { socket, .. }) = &said {
             match self.connect_to(socket).await {
-                Ok(mut link) => {
-                    // The daemon may have been killed, and the socket be another's by now.
-                    if check(&mut link, socket, &data_dir).await.is_ok() {
-                        return Ok(link);
-                    }
-                }
+                // The daemon may have been killed, and the socket be another's by now.
+                Ok(mut link) => match check(&mut link, socket, &data_dir).await {
+                    Err(Error::OtherVault { .. }) => {}
+                    checked => return checked.map(|()| link),
+                },
                 Err(error) if error.is_absent() => {}
                 Err(error) => return Err(error),
             }
@@ -152,8 +154,14 @@ impl Access {
         }
     }
 
+    /// Connects to a socket. Where more connect than the daemon takes up at once, it is tried again, until the deadline.
     async fn connect_to(&self, socket: &Path) -> Result<Link, Error> {
-        Link::connect(socket, self.server_uid).await
+        loop {
+            match Link::connect(socket, self.server_uid).await {
+                Err(Error::Unreachable { source, .. }) if is_busy(&source) => tokio::time::sleep(BUSY_PAUSE).await,
+                connected => return connected,
+            }
+        }
     }
 
     /// Starts the daemon and waits until it listens, or says why it cannot.
@@ -195,6 +203,14 @@ impl Access {
             Err(_) => Err(format!("keyfobd did not start and did not say why ({status}); run it by hand to see")),
         }
     }
+}
+
+/// Whether a daemon listens and has more connections to take up than the system keeps for it.
+fn is_busy(error: &io::Error) -> bool {
+    // On Linux a socket whose backlog is full is not one that connects later, for which it is taken first.
+    let is_said_by_the_system = error.raw_os_error().is_some();
+    error.kind() == io::ErrorKind::WouldBlock
+        || (error.kind() == io::ErrorKind::ConnectionReset && !is_said_by_the_system)
 }
 
 /// Whether a daemon serves the vault in this directory.

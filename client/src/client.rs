@@ -7,8 +7,8 @@ use std::time::Duration;
 
 #[allow(clippy::wildcard_imports, reason = "the protocol's table names every call and reply")]
 use keyfob_proto::call::*;
-use keyfob_proto::{MAX_LINE_BYTES, Payload, PublicKey, Secret, SessionKey, for_each_call, write_call};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use keyfob_proto::{MAX_LINE_BYTES, Payload, PublicKey, Secret, SessionKey, call_line, for_each_call};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -17,8 +17,8 @@ use crate::events::Events;
 use crate::prepared::Prepared;
 use crate::{Access, Direction, Error, io};
 
-/// The most calls of one client that are under way at once; whoever makes more waits for its turn.
-const MAX_CALLS: usize = 1024;
+/// Longer than any program runs: the deadline of whoever wants none.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// A handle on a vault: one connection, which all clones share.
 ///
@@ -26,7 +26,7 @@ const MAX_CALLS: usize = 1024;
 /// A client works under any async runtime and under none, see [`Prepared::wait`]; not across `fork`, for the thread that
 /// reads and writes stays behind.
 ///
-/// A connection that is lost is made anew by the next call. Calls that were sent and not answered fail with
+/// The next call re-establishes a connection that was lost. Calls that were sent and not answered fail with
 /// [`Error::Disconnected`] and are never sent twice.
 #[derive(Clone)]
 pub struct Client {
@@ -38,8 +38,8 @@ struct Shared {
     /// Whether a daemon that is not there is started.
     starts: bool,
     commands: mpsc::UnboundedSender<Command>,
-    /// Whoever makes a call has one of them until it is answered.
-    places: Arc<Semaphore>,
+    /// The number of the connection, which counts from 1.
+    number: Arc<AtomicU64>,
     last_id: AtomicU64,
 }
 
@@ -60,8 +60,8 @@ impl Client {
         Self::open(access.clone(), false).await
     }
 
-    /// Connects to the daemon of a vault, and starts it when none answers. Two that do this at the same time
-    /// reach the same one.
+    /// Connects to the daemon of a vault, and starts it when none answers. Concurrent callers
+    /// reach the same daemon.
     ///
     /// # Errors
     ///
@@ -91,11 +91,11 @@ impl Client {
     async fn open(access: Access, starts: bool) -> Result<Self, Error> {
         let (commands, received) = mpsc::unbounded_channel();
         let (connected, answer) = oneshot::channel();
-        let driver = Driver::new(access.clone(), starts, received);
+        let number = Arc::default();
+        let driver = Driver::new(access.clone(), starts, received, Arc::clone(&number));
         io::runtime()?.spawn(driver.run(connected));
-        answer.await.map_err(|_| Error::Disconnected(None))??;
-        let places = Arc::new(Semaphore::new(MAX_CALLS));
-        Ok(Self { shared: Arc::new(Shared { access, starts, commands, places, last_id: AtomicU64::new(0) }) })
+        answer.await.map_err(|_| Error::Gone)??;
+        Ok(Self { shared: Arc::new(Shared { access, starts, commands, number, last_id: AtomicU64::new(0) }) })
     }
 
     /// Which vault it is.
@@ -104,8 +104,11 @@ impl Client {
         &self.shared.access
     }
 
-    /// Shows every line that comes and goes from now on to `observer`, for a person to look at. The lines hold
-    /// session tokens and payloads.
+    /// Shows every line that comes and goes from now on to `observer`, for a person to look at. The lines hold session
+    /// tokens and payloads. Those of [`Client::events`] are not among them.
+    ///
+    /// It runs where all clients of the program read and write: it must not wait for anything, least of all for a call,
+    /// and if it panics, this client is of no use any more ([`Error::Gone`]).
     pub fn observe(&self, observer: impl FnMut(Direction, &[u8]) + Send + 'static) {
         let _ = self.shared.commands.send(Command::Observe(Box::new(observer)));
     }
@@ -115,10 +118,12 @@ impl Client {
         Prepared::new(self, call, self.shared.access.deadlines.call)
     }
 
-    /// Waits until the daemon closes the connection. After `shutdown` that is when it has closed the vault.
+    /// Waits, for as long as it takes, until the daemon closes the connection that there is now. After `shutdown` that is
+    /// when it has closed the vault.
     pub async fn closed(&self) {
         let (closed, told) = oneshot::channel();
-        let _ = self.shared.commands.send(Command::TellOfEnd(closed));
+        let number = self.shared.number.load(Ordering::Relaxed);
+        let _ = self.shared.commands.send(Command::TellOfEnd(number, closed));
         // Nobody tells any more when the driver is gone, and the connection with it.
         let _ = told.await;
     }
@@ -149,17 +154,15 @@ impl Client {
     /// Sends a call and waits for its reply.
     pub(crate) async fn send<C: Call>(&self, call: &C, within: Duration) -> Result<C::Reply, Error> {
         let id = self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut line = Zeroizing::new(Vec::new());
-        write_call(&mut line, id, call);
+        let line = Zeroizing::new(call_line(id, call));
         // The line feed does not count.
         if line.len() - 1 > MAX_LINE_BYTES {
             return Err(Error::TooLong);
         }
-        let place = Arc::clone(&self.shared.places).acquire_owned().await.map_err(|_| Error::Disconnected(None))?;
         let (answer, answered) = oneshot::channel();
-        let deadline = Instant::now() + within;
-        let asked = Asked { id, line, deadline, answer: Answer::new(answer, place) };
-        self.shared.commands.send(Command::Call(asked)).map_err(|_| Error::Disconnected(None))?;
+        let deadline = Instant::now() + within.min(FOREVER);
+        let asked = Asked { id, line, deadline, answer: Answer::new(answer) };
+        self.shared.commands.send(Command::Call(asked)).map_err(|_| Error::Gone)?;
         let reply = answered.await.map_err(|_| Error::Disconnected(None))??;
         serde_json::from_slice(&reply).map_err(|_| Error::Protocol("a reply is not of the call's kind"))
     }

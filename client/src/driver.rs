@@ -2,15 +2,17 @@
 //! made the call.
 
 mod connection;
+mod waiting;
 
-use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use keyfob_proto::{Code, Fault};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use self::connection::{Connection, End};
+use self::waiting::Waiting;
 use crate::link::{Link, Observer};
 use crate::{Access, Error};
 
@@ -23,8 +25,8 @@ pub(crate) enum Command {
     Call(Asked),
     /// Show every line to somebody.
     Observe(Observer),
-    /// Tell when the connection has ended.
-    TellOfEnd(oneshot::Sender<()>),
+    /// Tell when the connection of this number has ended.
+    TellOfEnd(u64, oneshot::Sender<()>),
 }
 
 /// A call on its way.
@@ -37,25 +39,22 @@ pub(crate) struct Asked {
     pub(crate) answer: Answer,
 }
 
-/// Where the answer to a call goes, and the call's place among those that are under way.
-pub(crate) struct Answer {
-    to: oneshot::Sender<Reply>,
-    _place: OwnedSemaphorePermit,
-}
+/// Where the answer to a call goes.
+pub(crate) struct Answer(oneshot::Sender<Reply>);
 
 impl Answer {
-    pub(crate) fn new(to: oneshot::Sender<Reply>, place: OwnedSemaphorePermit) -> Self {
-        Self { to, _place: place }
+    pub(crate) fn new(to: oneshot::Sender<Reply>) -> Self {
+        Self(to)
     }
 
     /// Whether nobody waits for it any more.
     fn is_unwanted(&self) -> bool {
-        self.to.is_closed()
+        self.0.is_closed()
     }
 
     fn send(self, reply: Reply) {
         // The caller may have gone; its answer is then nobody's.
-        let _ = self.to.send(reply);
+        let _ = self.0.send(reply);
     }
 }
 
@@ -64,21 +63,26 @@ pub(crate) struct Driver {
     access: Access,
     starts: bool,
     commands: mpsc::UnboundedReceiver<Command>,
+    /// The number of the connection, which counts from 1.
+    number: Arc<AtomicU64>,
     observer: Option<Observer>,
-    /// Calls of which nothing was sent before the connection was lost.
-    waiting: VecDeque<Asked>,
-    /// What the daemon said before it closed a connection on which nothing was asked.
-    parting: Option<Fault>,
+    /// Calls of which nothing was sent.
+    waiting: Waiting,
 }
 
 impl Driver {
-    pub(crate) fn new(access: Access, starts: bool, commands: mpsc::UnboundedReceiver<Command>) -> Self {
-        Self { access, starts, commands, observer: None, waiting: VecDeque::new(), parting: None }
+    pub(crate) fn new(
+        access: Access,
+        starts: bool,
+        commands: mpsc::UnboundedReceiver<Command>,
+        number: Arc<AtomicU64>,
+    ) -> Self {
+        Self { access, starts, commands, number, observer: None, waiting: Waiting::default() }
     }
 
     /// Connects, says how that went, and serves the client's calls until it has no handle left.
     pub(crate) async fn run(mut self, connected: oneshot::Sender<Result<(), Error>>) {
-        let mut link = match self.access.reach(self.starts).await {
+        let link = match self.access.reach(self.starts).await {
             Ok(link) => link,
             Err(error) => return drop(connected.send(Err(error))),
         };
@@ -86,64 +90,66 @@ impl Driver {
         if connected.send(Ok(())).is_err() {
             return;
         }
-        loop {
-            match self.serve(link).await {
-                Some(next) => link = next,
-                None => return,
-            }
+        let mut next = Some(link);
+        while let Some(link) = next {
+            next = self.serve(link).await;
         }
     }
 
     /// Serves calls over a connection until it is lost, and then makes another for the next call. `None` when there is no
     /// handle left.
     async fn serve(&mut self, link: Link) -> Option<Link> {
-        let mut connection = Connection::new(link, std::mem::take(&mut self.waiting));
+        let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut connection = Connection::new(link, number, std::mem::take(&mut self.waiting));
         if let Some(observer) = self.observer.take() {
             connection.observe(observer);
         }
         match connection.serve(&mut self.commands).await {
             End::Left => return None,
-            End::Lost { waiting, parting, observer } => {
-                (self.waiting, self.parting, self.observer) = (waiting, parting, observer);
+            End::Lost { waiting, observer } => (self.waiting, self.observer) = (waiting, observer),
+        }
+        loop {
+            while self.waiting.is_empty() {
+                let command = self.commands.recv().await?;
+                self.take(command);
             }
-        }
-        loop {
-            let asked = self.next_call().await?;
-            let refused = match self.parting.take() {
-                Some(fault) if turns_away(&fault.data.code) => Error::Fault(fault),
-                _ => match self.access.reach(self.starts).await {
-                    Ok(link) => {
-                        self.waiting.push_front(asked);
-                        return Some(link);
-                    }
-                    Err(error) => error,
-                },
-            };
-            asked.answer.send(Err(refused));
-        }
-    }
-
-    /// The next call that somebody waits for.
-    async fn next_call(&mut self) -> Option<Asked> {
-        loop {
-            let command = match self.waiting.pop_front() {
-                Some(asked) => Command::Call(asked),
-                None => self.commands.recv().await?,
-            };
-            match command {
-                Command::Call(asked) if asked.answer.is_unwanted() => {}
-                Command::Call(asked) => return Some(asked),
-                Command::Observe(observer) => self.observer = Some(observer),
-                // It has ended already.
-                Command::TellOfEnd(told) => drop(told.send(())),
+            match self.reconnect().await? {
+                Some(Ok(link)) => return Some(link),
+                Some(Err(error)) => self.waiting.refuse(&error),
+                None => {}
             }
         }
     }
-}
 
-/// Whether a fault means that the daemon serves nothing of what was sent on the connection.
-fn turns_away(code: &Code) -> bool {
-    matches!(code, Code::AccessDenied | Code::TooManyConnections)
+    /// A connection for the calls that wait, whose deadlines hold meanwhile. The inner `None` when none of them waits any
+    /// more, the outer one when there is no handle left.
+    async fn reconnect(&mut self) -> Option<Option<Result<Link, Error>>> {
+        let access = self.access.clone();
+        let mut reach = std::pin::pin!(access.reach(self.starts));
+        loop {
+            tokio::select! {
+                reached = &mut reach => return Some(Some(reached)),
+                command = self.commands.recv() => {
+                    let command = command?;
+                    self.take(command);
+                }
+                () = self.waiting.give_up() => {}
+            }
+            if self.waiting.is_empty() {
+                return Some(None);
+            }
+        }
+    }
+
+    /// Takes what the client wants while there is no connection.
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Call(asked) => self.waiting.push(asked),
+            Command::Observe(observer) => self.observer = Some(observer),
+            // It has ended already.
+            Command::TellOfEnd(_, told) => drop(told.send(())),
+        }
+    }
 }
 
 impl Access {

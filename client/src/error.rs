@@ -75,14 +75,20 @@ pub enum Error {
         /// Whether the call was sent. If not, it had no effect.
         sent: bool,
     },
+    /// Too many calls wait for the daemon already. It was not sent.
+    #[error("too many calls wait for the daemon already; this one was not sent")]
+    TooManyCalls,
+    /// The task that owns the connection has ended, which only a panic of an observer makes it do. The call was not sent.
+    #[error("this client can make no more calls: its observer panicked")]
+    Gone,
     /// `$KEYFOB_SERVER_UID` is not the number of a user.
     #[error("KEYFOB_SERVER_UID is not the number of a user")]
     ServerUid,
     /// The system refuses the thread that reads and writes.
     #[error("the system refuses a thread: {0}")]
     NoThread(#[source] io::Error),
-    /// The daemon has stopped, and with it a stream of events.
-    #[error("the daemon has stopped, so there are no more events")]
+    /// There are no more events: the daemon has stopped, or it has cut off a reader that read nothing for a minute.
+    #[error("there are no more events: the daemon has stopped, or has cut this reader off")]
     Ended,
     /// The daemon answered something that is not the protocol.
     #[error("the daemon does not speak this client's protocol: {0}")]
@@ -121,7 +127,7 @@ fn timed_out(sent: bool) -> &'static str {
     if sent {
         "the daemon did not answer in time; whether the call took effect is not known"
     } else {
-        "the daemon took no call in time; nothing was done"
+        "the daemon could not be reached in time; nothing was sent"
     }
 }
 
@@ -154,6 +160,8 @@ impl Error {
             | Self::Disconnected(_)
             | Self::TimedOut { sent: true }
             | Self::ServerUid
+            | Self::TooManyCalls
+            | Self::Gone
             | Self::Protocol(_) => false,
         }
     }
@@ -165,6 +173,39 @@ impl Error {
             Self::Unreachable { source, .. } => is_nobody(source),
             Self::SocketGone { .. } => true,
             _ => false,
+        }
+    }
+}
+
+impl Error {
+    /// The same error once more, for another call that could not be sent for the same reason.
+    pub(crate) fn again(&self) -> Self {
+        let io = |error: &io::Error| {
+            error
+                .raw_os_error()
+                .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
+        };
+        match self {
+            Self::Fault(fault) => Self::Fault(fault.clone()),
+            Self::Unreachable { path, source } => Self::Unreachable { path: path.clone(), source: io(source) },
+            Self::SocketGone { pid, socket, data_dir } => {
+                Self::SocketGone { pid: *pid, socket: socket.clone(), data_dir: data_dir.clone() }
+            }
+            Self::Untrusted { path, uid, own } => Self::Untrusted { path: path.clone(), uid: *uid, own: *own },
+            Self::OtherVault { socket, served, data_dir } => {
+                Self::OtherVault { socket: socket.clone(), served: served.clone(), data_dir: data_dir.clone() }
+            }
+            Self::NotStarted { message } => Self::NotStarted { message: message.clone() },
+            Self::TooLong => Self::TooLong,
+            Self::Disconnected(source) => Self::Disconnected(source.as_ref().map(io)),
+            Self::TimedOut { sent } => Self::TimedOut { sent: *sent },
+            Self::TooManyCalls => Self::TooManyCalls,
+            Self::Gone => Self::Gone,
+            Self::ServerUid => Self::ServerUid,
+            Self::NoThread(source) => Self::NoThread(io(source)),
+            Self::Ended => Self::Ended,
+            Self::Protocol(what) => Self::Protocol(what),
+            Self::Place(error) => Self::Place(error.clone()),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use keyfob_proto::call::Subscribe;
-use keyfob_proto::{Event, EventKind, Incoming};
+use keyfob_proto::{Event, Incoming};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -20,7 +20,7 @@ const BACKLOG: usize = 64;
 /// The vault's events, in the order of the commits. When the daemon stops, the last item is [`Error::Ended`];
 /// [`Events::reconnect`] goes on after that.
 ///
-/// Where the daemon says [`EventKind::Resync`], some were missed: read what you need again.
+/// Where the daemon says [`EventKind::Resync`](keyfob_proto::EventKind::Resync), some were missed: read what you need again.
 pub struct Events {
     access: Access,
     starts: bool,
@@ -60,7 +60,7 @@ impl Events {
         pollster::block_on(self.next())
     }
 
-    /// Subscribes again, when the events have ended. The next item is [`EventKind::Resync`]: what happened meanwhile is
+    /// Subscribes again, when the events have ended. The next item is [`EventKind::Resync`](keyfob_proto::EventKind::Resync): what happened meanwhile is
     /// not known.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Events {
     pub async fn reconnect(&mut self) -> Result<(), Error> {
         (self.sequence, self.received) = begin(&self.access, self.starts, &self.wanted).await?;
         self.is_over = false;
-        self.resync = Some(Event { sequence: self.sequence, kind: EventKind::Resync, by: None });
+        self.resync = Some(Event::resync(self.sequence));
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! none: what a caller awaits is only an answer that somebody else sends.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
@@ -26,9 +26,15 @@ pub(crate) fn runtime() -> Result<Handle, Error> {
 }
 
 fn start() -> io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let handle = runtime.handle().clone();
-    let run = move || runtime.block_on(std::future::pending::<()>());
+    let (built, is_built) = mpsc::channel();
+    // Built in the thread: a runtime must not be dropped where somebody else's runs.
+    let run = move || match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let _ = built.send(Ok(runtime.handle().clone()));
+            runtime.block_on(std::future::pending::<()>());
+        }
+        Err(error) => drop(built.send(Err(error))),
+    };
     thread::Builder::new().name("keyfob".to_owned()).spawn(run)?;
-    Ok(handle)
+    is_built.recv().map_err(io::Error::other)?
 }

@@ -9,7 +9,7 @@ use interprocess::local_socket::GenericFilePath;
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::tokio::Stream;
 use interprocess::local_socket::traits::tokio::Stream as _;
-use keyfob_proto::{Call, Incoming, LineBuffer, write_call};
+use keyfob_proto::{Call, Incoming, LineBuffer, call_line};
 use tokio::io::AsyncWrite;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -66,6 +66,13 @@ impl Link {
 
     /// Appends a line to what is to be written.
     pub(crate) fn push(&mut self, line: &[u8]) {
+        let unwritten = self.unwritten();
+        if self.out.capacity() - self.out.len() < line.len() {
+            // Grown by hand, so that no copy of a secret is left behind; what was written goes.
+            let mut larger = Zeroizing::new(Vec::with_capacity(2 * (unwritten + line.len())));
+            larger.extend_from_slice(&self.out[self.written..]);
+            (self.out, self.written) = (larger, 0);
+        }
         self.out.extend_from_slice(line);
         if let Some(observer) = &mut self.observer {
             observer(Direction::Out, line);
@@ -83,9 +90,7 @@ impl Link {
     ///
     /// [`Error::Fault`], [`Error::Disconnected`].
     pub(crate) async fn ask<C: Call>(&mut self, call: &C) -> Result<C::Reply, Error> {
-        let mut line = Vec::new();
-        write_call(&mut line, ASKED, call);
-        self.push(&line);
+        self.push(&call_line(ASKED, call));
         let mut write_error = None;
         poll_fn(|context| {
             // A daemon that refuses a connection says why before it closes it, so reading goes on.

@@ -1,4 +1,5 @@
-//! Turnkey's own client over a vault: requests are stamped inside it, and a refresh or a log-out is one atomic step there.
+//! Turnkey's own client over a vault: requests are stamped inside it, and a login, a refresh or a log-out is one atomic step
+//! there.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -31,8 +32,8 @@ use crate::{Client, Error};
 
 /// Stamps requests inside a vault, for whoever takes Turnkey's trait [`Stamp`].
 ///
-/// The trait is not async: whoever stamps waits for the daemon, a fraction of a millisecond. It works under any runtime
-/// and under none.
+/// The trait is not async: stamping blocks the thread until the daemon answers, usually a fraction of a millisecond, and
+/// within the client's [`Deadlines`](crate::Deadlines). It works under any runtime and under none.
 #[derive(Clone, Debug)]
 pub struct VaultStamper {
     vault: Client,
@@ -59,8 +60,8 @@ impl Stamp for VaultStamper {
 /// What stands in place of a path in the errors of a [`VaultStamper`].
 const VAULT: &str = "the vault of keyfob";
 
-/// Between what an error says and the fault that it is.
-const FAULT: &str = " fault: ";
+/// Between what an error says and the fault that it is. JSON on one line has none in it.
+const FAULT: char = '\n';
 
 /// An error as a text that has the fault in it, for Turnkey's errors take nothing else.
 fn said(error: &Error) -> String {
@@ -82,11 +83,11 @@ pub fn fault(error: &StamperError) -> Option<Fault> {
     }
 }
 
-/// Why a session was not refreshed. The session is as it was, and no key pair is left; after an error for which
-/// [`Error::is_unknown`] holds, ask the vault.
+/// Why there is no new session. What was there is as it was; after an error for which [`Error::is_unknown`] holds, ask the
+/// vault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RefreshError {
+pub enum LoginError {
     /// The vault refused, or was not reached. `CONFLICT`: somebody else has refreshed or cleared the session meanwhile.
     #[error(transparent)]
     Vault(#[from] Error),
@@ -95,42 +96,75 @@ pub enum RefreshError {
     Api(#[from] TurnkeyClientError),
 }
 
+/// Logs in by a request that is stamped with an API key: a key pair is created in the vault, the API gives a session for
+/// it, and this is stored under a name and becomes the active one. The requests of `api` have to be stamped by a key pair
+/// that the organization knows, see [`VaultStamper`]; the session lives for `lifetime`, in whole seconds.
+///
+/// If anything goes wrong, the new key pair is deleted. Where the vault is not reached for that, or the future is dropped
+/// before its end, the key pair stays unused and is swept later.
+///
+/// # Errors
+///
+/// [`LoginError`].
+pub async fn log_in<S: Stamp>(
+    vault: &Client,
+    api: &TurnkeyClient<S>,
+    organization_id: String,
+    key: &SessionKey,
+    lifetime: Duration,
+) -> Result<SessionStored, LoginError> {
+    with_new_key_pair(vault, async |next| {
+        let token = token(api, organization_id, next, lifetime).await?;
+        Ok(vault.store_session(token).named(key).await?)
+    })
+    .await
+}
+
 /// Puts a new session in place of one: a key pair is created in the vault, the API gives a session for it, and this is
 /// stored if the session is still the one that it was, without making it the active one. The requests of `api` have to be
 /// stamped by the session, see [`VaultStamper`]; the new session lives for `lifetime`, in whole seconds.
 ///
-/// Where two refresh a session at the same time, one of them wins and the other gets `CONFLICT`. Whatever goes wrong, the
-/// new key pair is deleted; if the future is dropped before its end, it stays unused and is swept later.
+/// Of concurrent refreshes of a session, one wins and the others get `CONFLICT`. If anything goes wrong, the new key pair is
+/// deleted. Where the vault is not reached for that, or the future is dropped before its end, the key pair stays unused and
+/// is swept later.
 ///
 /// # Errors
 ///
-/// [`RefreshError`]; `NOT_FOUND` when there is no such session.
+/// [`LoginError`]; `NOT_FOUND` when there is no such session.
 pub async fn refresh<S: Stamp>(
     vault: &Client,
     api: &TurnkeyClient<S>,
     key: &SessionKey,
     lifetime: Duration,
-) -> Result<SessionStored, RefreshError> {
+) -> Result<SessionStored, LoginError> {
     let Some(session) = vault.get_session().named(key).await?.session else {
         let message = format!("no session {:?} to refresh", key.as_str());
         return Err(Error::from(Fault::new(Code::NotFound, message).on_session(key)).into());
     };
+    let (organization_id, public_key) = (session.organization_id, session.public_key);
+    with_new_key_pair(vault, async |next| {
+        let token = token(api, organization_id, next, lifetime).await?;
+        Ok(vault.store_session(token).named(key).if_public_key(public_key).without_activating().await?)
+    })
+    .await
+}
+
+/// Does something with a new key pair, which is deleted if that fails.
+async fn with_new_key_pair(
+    vault: &Client,
+    store: impl AsyncFnOnce(PublicKey) -> Result<SessionStored, LoginError>,
+) -> Result<SessionStored, LoginError> {
     let next = vault.create_api_key_pair().await?.public_key;
-    let refreshed = async {
-        let token = log_in(api, session.organization_id, next, lifetime).await?;
-        let stored = vault.store_session(token).named(key).if_public_key(session.public_key).without_activating();
-        Ok(stored.await?)
-    };
-    let refreshed = refreshed.await;
-    if refreshed.is_err() {
+    let stored = store(next).await;
+    if stored.is_err() {
         // If the session was stored after all, the key pair is in use and stays.
         let _ = vault.delete_api_key_pair(next).if_exists().await;
     }
-    refreshed
+    stored
 }
 
 /// A session token for a key pair, by a request that is stamped with another.
-async fn log_in<S: Stamp>(
+async fn token<S: Stamp>(
     api: &TurnkeyClient<S>,
     organization_id: String,
     public_key: PublicKey,

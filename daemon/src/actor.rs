@@ -226,6 +226,7 @@ impl Actor {
             let (now, is_steady) = (self.clock.now(), self.clock.steady_in().is_zero());
             let mut stock = std::collections::VecDeque::new();
             let mut draft = Draft::new(Vault::clone(&self.published.vault()), now, None, &mut stock);
+            self.unfinished.iter().for_each(|removal| draft.repeat(removal));
             draft.pass_time(is_steady);
             let is_done = !is_steady || !draft.vault().has_expired(now);
             if self.commit(draft.finish(), now).is_err() || is_done {

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use keyfob_proto::{Event, EventKind, Subscribe};
+use keyfob_proto::{Event, Subscribe};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::limits::EVENT_BACKLOG;
@@ -54,7 +54,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The next event; where some were missed, a [`EventKind::Resync`] in their place. `None` when
+    /// The next event; where some were missed, a [`Resync`](keyfob_proto::EventKind::Resync) in their place. `None` when
     /// the daemon shuts down. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Event> {
         if let Some(event) = self.late.take() {
@@ -64,7 +64,7 @@ impl Subscription {
             match self.receiver.recv().await {
                 Ok(event) if self.missed => {
                     self.missed = false;
-                    let resync = Event { sequence: event.sequence - 1, kind: EventKind::Resync, by: None };
+                    let resync = Event::resync(event.sequence - 1);
                     self.late = Some(event).filter(|event| self.wanted.wants(&event.kind));
                     return Some(resync);
                 }
@@ -79,10 +79,12 @@ impl Subscription {
 
 #[cfg(test)]
 mod tests {
+    use keyfob_proto::EventKind;
+
     use super::*;
 
     fn announce(log: &EventLog, count: usize) {
-        let kind = EventKind::ActiveSessionChanged { session_key: None };
+        let kind = EventKind::VaultLocked;
         log.publish(vec![Announcement { kind, by: None }; count]);
     }
 

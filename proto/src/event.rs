@@ -8,6 +8,7 @@ use crate::{KeySource, Label, PublicKey, SessionKey};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct Event {
     /// Counts the daemon's events from 1, without gaps, anew each time the daemon starts.
     pub sequence: u64,
@@ -19,10 +20,19 @@ pub struct Event {
     pub by: Option<By>,
 }
 
+impl Event {
+    /// Says that events up to this sequence number were missed. A client makes one where it cannot know.
+    #[must_use]
+    pub fn resync(sequence: u64) -> Self {
+        Self { sequence, kind: EventKind::Resync, by: None }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum EventKind {
     /// A session was stored, in place of another if there was one of that name.
     SessionStored {
@@ -40,7 +50,7 @@ pub enum EventKind {
         /// Why it is gone.
         reason: RemovalReason,
     },
-    /// A key pair came into the vault, or is kept from now on.
+    /// A key pair came into the vault; or it was there, and is kept from now on, or no longer, or has another label.
     KeyPairCreated {
         /// The key pair.
         public_key: PublicKey,
@@ -61,6 +71,8 @@ pub enum EventKind {
     ActiveSessionChanged {
         /// The active session, or null.
         session_key: Option<SessionKey>,
+        /// The one that was active before, or null.
+        previous_session_key: Option<SessionKey>,
     },
     /// A session expires in 60 seconds or less.
     SessionExpiring {
@@ -87,21 +99,11 @@ pub enum EventKind {
     Unknown,
 }
 
-/// What an event is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject<'a> {
-    /// A session.
-    Session(&'a SessionKey),
-    /// A key pair.
-    KeyPair(&'a PublicKey),
-    /// The vault, or which session is the active one.
-    Vault,
-}
-
 /// The type of an event, for those who want only some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum EventType {
     /// [`EventKind::SessionStored`].
     SessionStored,
@@ -172,22 +174,18 @@ impl EventKind {
         })
     }
 
-    /// What it is about.
+    /// Whether it concerns one of these sessions, or the vault as a whole. What happens to a key pair does neither.
     #[must_use]
-    pub fn subject(&self) -> Subject<'_> {
+    pub fn concerns(&self, keys: &[SessionKey]) -> bool {
         match self {
             Self::SessionStored { session_key, .. }
             | Self::SessionCleared { session_key, .. }
-            | Self::SessionExpiring { session_key, .. } => Subject::Session(session_key),
-            Self::KeyPairCreated { public_key, .. } | Self::KeyPairDeleted { public_key, .. } => {
-                Subject::KeyPair(public_key)
+            | Self::SessionExpiring { session_key, .. } => keys.contains(session_key),
+            Self::ActiveSessionChanged { session_key, previous_session_key } => {
+                session_key.iter().chain(previous_session_key).any(|key| keys.contains(key))
             }
-            Self::ActiveSessionChanged { .. }
-            | Self::VaultLocked
-            | Self::VaultUnlocked
-            | Self::VaultRekeyed { .. }
-            | Self::Resync
-            | Self::Unknown => Subject::Vault,
+            Self::KeyPairCreated { .. } | Self::KeyPairDeleted { .. } => false,
+            Self::VaultLocked | Self::VaultUnlocked | Self::VaultRekeyed { .. } | Self::Resync | Self::Unknown => true,
         }
     }
 }
@@ -196,6 +194,7 @@ impl EventKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum RemovalReason {
     /// `clearSession` named it, or it was the active one.
     Cleared,
@@ -218,6 +217,7 @@ pub enum RemovalReason {
 /// Who asked: the kernel's credentials of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct By {
     /// The process; absent where the kernel does not tell (macOS).
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ macro_rules! codes {
         /// What kind of fault it is: stable, upper case, the same for every version of protocol 1.
         /// Where one fits it is the code of Turnkey's SDK (`TurnkeyErrorCodes`).
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
         pub enum Code {
             $($(#[doc = $doc])+ $name,)+
             /// A code that this version does not know, from a newer daemon.
@@ -135,6 +136,7 @@ impl<'de> Deserialize<'de> for Code {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct Fault {
     /// The number that goes with the code, see [`Code::number`].
     #[serde(rename = "code")]
@@ -149,6 +151,7 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct FaultData {
     /// What kind of fault it is: the contract.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::de::{self, Deserializer, Unexpected, Visitor};
+use zeroize::Zeroizing;
 
 /// The error of a value that does not have this form.
 pub(crate) fn wrong<E: de::Error>(form: &'static str) -> E {
@@ -28,6 +29,11 @@ pub(crate) fn text<'de, D: Deserializer<'de>, T>(
 
         fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
             self.1(text).ok_or_else(|| wrong(self.0))
+        }
+
+        fn visit_string<E: de::Error>(self, text: String) -> Result<T, E> {
+            // It may be a secret.
+            self.visit_str(&Zeroizing::new(text))
         }
     }
     deserializer.deserialize_str(Text(form, read))

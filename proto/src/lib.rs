@@ -18,8 +18,10 @@
 //!   it with another type, does not compile.
 //! - An unknown field in a call is refused: an old daemon must not silently drop a newer
 //!   restriction. An unknown field in a reply, fault or event is ignored.
+//! - What clients read may get more fields and variants: it is `non_exhaustive`, but for those who switch the feature
+//!   `server` on because they make it.
 //! - No error that is made here repeats the input or serde's description of it. It names the
-//!   method and the field, both from static text.
+//!   method, the field and the form that it has to have, all from static text.
 //! - A [`Secret`] has no `Display`, its `Debug` prints a redaction, and its memory is overwritten
 //!   when it is dropped.
 
@@ -44,8 +46,10 @@ pub use call::*;
 pub use codec::{LineBuffer, LineTooLong, MAX_LINE_BYTES};
 pub use duration::{DurationError, parse_age, parse_duration};
 pub use endpoint::{Endpoint, EndpointError, MAX_SOCKET_PATH_BYTES};
-pub use envelope::{Envelope, Id, Incoming, MAX_ID_BYTES, Refused, write_call, write_event, write_fault, write_reply};
-pub use event::{By, Event, EventKind, EventType, RemovalReason, Subject};
+pub use envelope::{
+    Envelope, Id, Incoming, MAX_ID_BYTES, Refused, call_line, write_call, write_event, write_fault, write_reply,
+};
+pub use event::{By, Event, EventKind, EventType, RemovalReason};
 pub use fault::{Code, Fault, FaultData};
 pub use label::{Label, LabelError, MAX_LABEL_BYTES};
 pub use place::{Listening, Place, PlaceError, owned_by_another};

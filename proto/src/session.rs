@@ -91,6 +91,7 @@ impl<'de> Deserialize<'de> for SessionKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct Session {
     /// The claim `session_type`, such as `SESSION_TYPE_READ_WRITE`.
     pub session_type: String,

@@ -233,34 +233,10 @@ fn status_and_watch_show_what_goes_on() {
 
     let (said, watching) = std::sync::mpsc::channel();
     let socket = vault.socket.clone();
-    let watcher = std::thread::spawn(move || {
-        struct Say(std::sync::mpsc::Sender<()>);
-        impl std::io::Write for Say {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                // Only the first line matters, and only while somebody waits for it.
-                let _ = self.0.send(());
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut out = Vec::new();
-        let mut io = keyfob_cli::Io {
-            stdin: Box::new(std::io::empty()),
-            stdout: Box::new(&mut out),
-            stderr: Box::new(Say(said)),
-            can_ask: false,
-            has_colours: false,
-            width: None,
-        };
-        let exit = keyfob_cli::run(["keyfob", "--socket", socket.to_str().unwrap(), "watch", "-n", "3"], &mut io);
-        drop(io);
-        (exit, String::from_utf8(out).unwrap())
-    });
+    let watcher = std::thread::spawn(move || crate::keyfob_telling(&socket, &["watch", "-n", "3"], said));
     watching.recv().unwrap();
     vault.done("", &["clear", "a"]);
-    let (exit, out) = watcher.join().unwrap();
+    let Ran { exit, out, .. } = watcher.join().unwrap();
     assert_eq!(exit, Exit::Done);
     assert!(out.contains("cleared a (cleared) (by pid") && out.contains("no session is active now"), "{out}");
 }

@@ -102,6 +102,32 @@ async fn calls_of_one_client_overlap_on_one_connection() {
 }
 
 #[tokio::test]
+async fn calls_are_sent_before_others_are_answered() {
+    let fake = crate::fake::Fake::serve(|connections| {
+        let mut peer = connections.next().unwrap();
+        let requests: Vec<_> = (0..100).map(|_| peer.request().unwrap()).collect();
+        for request in &requests {
+            peer.answer(request, &json!({ "sessionKey": request["id"].to_string() }));
+        }
+        while peer.request().is_some() {}
+    });
+    let vault = Client::connect(&fake.access()).await.unwrap();
+    let calls = (0..100).map(|_| {
+        let vault = vault.clone();
+        tokio::spawn(async move { vault.get_active_session_key().await.unwrap().session_key.unwrap().to_string() })
+    });
+    let mut names = Vec::new();
+    for call in calls.collect::<Vec<_>>() {
+        names.push(call.await.unwrap());
+    }
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 100, "each has its own answer");
+    drop(vault);
+    fake.join();
+}
+
+#[tokio::test]
 async fn a_dropped_call_leaves_the_client_usable() {
     let daemon = TestDaemon::start();
     let client = Client::connect(&daemon.access()).await.unwrap();

@@ -23,7 +23,7 @@ async fn events_are_a_stream_that_ends_with_the_daemon() {
     assert!(matches!(stored.kind, EventKind::SessionStored { session_key, .. } if session_key == key("a")));
     let mut stream = pin!(events);
     let active = poll_fn(|context| stream.as_mut().poll_next(context)).await.unwrap().unwrap();
-    assert_eq!(active.kind, EventKind::ActiveSessionChanged { session_key: Some(key("a")) });
+    assert!(matches!(active.kind, EventKind::ActiveSessionChanged { session_key: Some(name), .. } if name == key("a")));
     client.shutdown().await.unwrap();
     client.closed().await;
     let end = poll_fn(|context| stream.as_mut().poll_next(context)).await;
@@ -54,10 +54,12 @@ async fn only_what_is_wanted_comes() {
     assert!(
         matches!(kind(by_session.next().await), EventKind::SessionStored { session_key, .. } if session_key == key("a"))
     );
-    for active in [Some("a"), Some("b"), None] {
-        let session_key = active.map(key);
-        assert_eq!(kind(by_session.next().await), EventKind::ActiveSessionChanged { session_key });
+    for (active, previous) in [(Some("a"), None), (Some("b"), Some("a"))] {
+        let changed =
+            EventKind::ActiveSessionChanged { session_key: active.map(key), previous_session_key: previous.map(key) };
+        assert_eq!(kind(by_session.next().await), changed);
     }
+    // That none is active after `b` was cleared does not concern it.
     assert_eq!(kind(by_session.next().await), cleared("a"));
     assert_eq!(kind(by_both.next().await), cleared("a"));
 }

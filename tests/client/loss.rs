@@ -54,20 +54,96 @@ async fn an_answer_without_an_id_belongs_to_the_oldest_call() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_turns_one_away_says_so_to_every_call() {
+async fn a_daemon_that_turns_one_away_says_so_to_every_call_and_is_asked_again_by_the_next() {
     let fake = Fake::serve(|connections| {
-        for _ in 0..2 {
-            let mut peer = connections.next().unwrap();
-            peer.refuse("ACCESS_DENIED");
-        }
+        let mut first = connections.next().unwrap();
+        let asked = [first.request().unwrap(), first.request().unwrap()];
+        first.refuse("TOO_MANY_CONNECTIONS");
+        drop(first);
+        let mut second = connections.next().unwrap();
+        let request = second.request().unwrap();
+        assert!(asked.iter().all(|asked| asked["id"] != request["id"]), "no call is sent twice");
+        second.answer(&request, &active("a"));
+        while second.request().is_some() {}
     });
     let client = Client::connect(&fake.access()).await.unwrap();
-    for _ in 0..2 {
-        let error = client.status().await.unwrap_err();
-        assert!(matches!(&error, Error::Fault(fault) if fault.data.code == Code::AccessDenied), "{error}");
+    let (one, two) = tokio::join!(async { client.status().await }, async { client.status().await });
+    for error in [one.unwrap_err(), two.unwrap_err()] {
+        assert!(matches!(&error, Error::Fault(fault) if fault.data.code == Code::TooManyConnections), "{error}");
+        assert!(!error.is_unknown());
     }
+    assert!(client.get_active_session_key().await.unwrap().session_key.is_some());
+    drop(client);
+    fake.join();
+}
+
+#[tokio::test]
+async fn a_deadline_holds_while_a_connection_is_made_anew() {
+    let data = tempfile::tempdir().unwrap();
+    let served = data.path().to_owned();
+    let (go_on, told) = mpsc::channel::<()>();
+    let fake = Fake::serve(move |connections| {
+        let mut first = connections.next().unwrap();
+        let request = first.request().unwrap();
+        first.answer(&request, &status(&served));
+        assert_eq!(first.request().unwrap()["method"], "lock");
+        drop(first);
+        // It is asked which vault it serves, and does not answer for now.
+        let mut second = connections.next().unwrap();
+        let request = second.request().unwrap();
+        told.recv().unwrap();
+        second.answer(&request, &status(&served));
+        let request = second.request().unwrap();
+        assert_eq!(request["method"], "getActiveSessionKey", "a call whose time is over is not sent");
+        second.answer(&request, &active("a"));
+        while second.request().is_some() {}
+    });
+    let mut access = fake.access();
+    access.place = keyfob::proto::Place::new(access.place.named_socket().map(Into::into), Some(data.path().into()));
+    let client = Client::connect(&access).await.unwrap();
+    assert!(client.lock().await.unwrap_err().is_unknown());
+    let (late, next) = tokio::join!(
+        async {
+            let late = client.unlock().within(Duration::from_millis(50)).await;
+            go_on.send(()).unwrap();
+            late
+        },
+        async { client.get_active_session_key().within(Duration::MAX).await }
+    );
+    let error = late.unwrap_err();
+    assert!(matches!(error, Error::TimedOut { sent: false }) && !error.is_unknown(), "{error}");
+    assert_eq!(next.unwrap().session_key.unwrap().as_str(), "a");
+    drop(client);
+    fake.join();
+}
+
+/// A state of a daemon that serves the vault in this directory.
+fn status(data_dir: &std::path::Path) -> Value {
+    let golden = include_str!("../../proto/golden/reply/status.jsonl").lines().next().unwrap();
+    let mut status = serde_json::from_str::<Value>(golden).unwrap()["result"].take();
+    status["paths"]["dataDir"] = json!(data_dir);
+    status
+}
+
+#[tokio::test]
+async fn a_client_whose_observer_panicked_says_so_and_sends_nothing() {
+    let fake = Fake::serve(|connections| {
+        let mut peer = connections.next().unwrap();
+        assert!(peer.request().is_none(), "nothing is sent");
+    });
+    let client = Client::connect(&fake.access()).await.unwrap();
+    client.observe(|_, _| panic!("an observer's own fault"));
     let error = client.status().await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. } | Error::Disconnected(_)), "nobody listens any more: {error}");
+    assert!(error.is_unknown(), "its call may have been on its way: {error}");
+    // As soon as its task has come to its end.
+    let error = loop {
+        match client.status().await.unwrap_err() {
+            Error::Disconnected(_) => {}
+            error => break error,
+        }
+    };
+    assert!(matches!(error, Error::Gone) && !error.is_unknown(), "{error}");
+    fake.join();
 }
 
 #[tokio::test]

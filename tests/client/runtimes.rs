@@ -24,7 +24,10 @@ fn a_client_needs_no_runtime() {
     assert_eq!(client.sign(Vec::new()).wait().unwrap().public_key, pair.public_key);
     client.clear_session().wait().unwrap();
     let kinds: Vec<EventKind> = (0..6).map(|_| events.wait().unwrap().unwrap().kind).collect();
-    assert_eq!(kinds.last(), Some(&EventKind::ActiveSessionChanged { session_key: None }));
+    assert_eq!(
+        kinds.last(),
+        Some(&EventKind::ActiveSessionChanged { session_key: None, previous_session_key: Some(key("a")) })
+    );
 }
 
 #[test]

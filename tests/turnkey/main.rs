@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod api;
+mod examples;
 
 use std::error::Error as _;
 use std::time::Duration;
 
 use keyfob::proto::{Code, PublicKey, SessionKey, Signer};
-use keyfob::turnkey::{RefreshError, VaultStamper, fault, log_out, refresh};
+use keyfob::turnkey::{LoginError, VaultStamper, fault, log_in, log_out, refresh};
 use keyfob::{Client, Error};
 use keyfob_tests::login::token;
 use keyfob_tests::{START, TestDaemon};
@@ -90,6 +91,21 @@ fn a_runtime_of_one_thread_and_none_at_all_will_do() {
 }
 
 #[tokio::test]
+async fn a_login_stores_a_session_of_a_new_key_pair_or_leaves_none() {
+    let (daemon, api) = (TestDaemon::start(), Api::start());
+    let vault = Client::connect(&daemon.access()).await.unwrap();
+    let api_key = vault.create_api_key_pair().kept().await.unwrap().public_key;
+    let client = client(&vault, &api, api_key);
+    let stored = log_in(&vault, &client, "o".to_owned(), &work(), LIFETIME).await.unwrap();
+    assert!(stored.active && stored.has_key_pair && stored.session.public_key != api_key);
+    assert_eq!(api.last_login().stamped_by, api_key.to_string());
+    api.refuse_logins();
+    assert!(log_in(&vault, &client, "o".to_owned(), &work(), LIFETIME).await.is_err());
+    let counts = vault.status().await.unwrap().counts;
+    assert_eq!((counts.key_pairs_in_use, counts.key_pairs_unused, counts.key_pairs_kept), (1, 0, 1));
+}
+
+#[tokio::test]
 async fn a_refresh_puts_a_new_session_in_place_of_the_old_and_moves_nothing_else() {
     let (daemon, api) = (TestDaemon::start(), Api::start());
     let (vault, old) = logged_in(&daemon).await;
@@ -116,7 +132,7 @@ async fn of_two_refreshes_at_once_one_wins_and_the_other_leaves_no_key_pair() {
     let (won, lost) = if one.is_ok() { (one, two) } else { (two, one) };
     let public_key = won.unwrap().session.public_key;
     match lost.unwrap_err() {
-        RefreshError::Vault(Error::Fault(fault)) => {
+        LoginError::Vault(Error::Fault(fault)) => {
             assert_eq!((fault.data.code, fault.data.public_key), (Code::Conflict, Some(public_key)));
         }
         error => panic!("{error}"),
@@ -138,7 +154,7 @@ async fn a_session_that_is_cleared_while_it_is_refreshed_does_not_come_back() {
         api.let_go();
     };
     let (refreshed, ()) = tokio::join!(refresh(&vault, &client, &name, LIFETIME), clear);
-    let RefreshError::Vault(Error::Fault(fault)) = refreshed.unwrap_err() else { panic!("a fault") };
+    let LoginError::Vault(Error::Fault(fault)) = refreshed.unwrap_err() else { panic!("a fault") };
     assert_eq!((fault.data.code, fault.data.public_key), (Code::Conflict, None));
     let counts = vault.status().await.unwrap().counts;
     assert_eq!((counts.sessions, counts.key_pairs_in_use, counts.key_pairs_unused), (0, 0, 0));
@@ -150,12 +166,12 @@ async fn a_refresh_that_the_api_refuses_changes_nothing() {
     let (vault, old) = logged_in(&daemon).await;
     api.refuse_logins();
     let error = refresh(&vault, &client(&vault, &api, work()), &work(), LIFETIME).await.unwrap_err();
-    assert!(matches!(error, RefreshError::Api(TurnkeyClientError::UnexpectedHttpStatus(403, _))), "{error}");
+    assert!(matches!(error, LoginError::Api(TurnkeyClientError::UnexpectedHttpStatus(403, _))), "{error}");
     assert_eq!(vault.describe_session().named(&work()).await.unwrap().session.unwrap().public_key, old);
     assert_eq!(vault.status().await.unwrap().counts.key_pairs_unused, 0);
     let none: SessionKey = "none".parse().unwrap();
     let error = refresh(&vault, &client(&vault, &api, none.clone()), &none, LIFETIME).await.unwrap_err();
-    assert!(matches!(error, RefreshError::Vault(Error::Fault(fault)) if fault.data.code == Code::NotFound));
+    assert!(matches!(error, LoginError::Vault(Error::Fault(fault)) if fault.data.code == Code::NotFound));
 }
 
 #[tokio::test]

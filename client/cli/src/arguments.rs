@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use keyfob::Client;
 use keyfob_proto::{ApiKeyPairEntry, Code, Fault, Label, ListApiKeyPairs, PublicKey, SessionKey};
 
 use super::Failure;
-use keyfob::Client;
 
 /// Reads the name of a session.
 pub(super) fn session_name(text: &str) -> Result<SessionKey, String> {

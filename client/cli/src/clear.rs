@@ -1,11 +1,11 @@
 use clap::Args;
+use keyfob::Client;
 use keyfob_proto::{ClearAllSessions, ClearSession, DescribeSession, PublicKey, SessionDescribed, SessionKey};
 
 use super::arguments::{public_key, session_name};
 use super::complete::{key_names, session_names};
 use super::output::{count, name};
 use super::{Failure, Session};
-use keyfob::Client;
 
 /// Clear a session with its key pair, or all of them
 ///

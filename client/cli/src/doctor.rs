@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
+use keyfob::{Access, Client};
 use keyfob_proto::{DaemonStatus, Health, Place, Startup};
 use serde::Serialize;
 use serde_json::json;
@@ -16,7 +17,6 @@ use super::escape::printable;
 use super::output::{GOOD, HEADING, count, wrapping_key};
 use super::time::{local, now, span};
 use super::{Failure, Session, log};
-use keyfob::{Access, Client};
 
 /// Look at everything that the vault needs, and say what to do about what is not well
 ///

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use keyfob::Error;
 use keyfob_proto::{Code, Fault};
 
 use super::Exit;
 use super::arguments::shown;
-use keyfob::Error;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use keyfob_proto::{
-    ApiKeyPairEntry, ClearUnusedKeyPairs, CreateApiKeyPair, DeleteApiKeyPair, ExternalKeyPair, Label, PublicKey,
-    UnusedKeyPairsCleared,
-};
+use keyfob_proto::{ApiKeyPairEntry, CreateApiKeyPair, DeleteApiKeyPair, ExternalKeyPair, Label, PublicKey};
 use serde_json::json;
 
 use super::arguments::{KeyName, age, label, public_key};
@@ -215,14 +212,15 @@ impl Prune {
         if due > 0 {
             session.confirm_in_any_case(self.yes, &format!("Delete {}?", count(due, "unused key pair")))?;
         }
-        let mut deleted = UnusedKeyPairsCleared { deleted_public_keys: Vec::new(), more: true };
-        while deleted.more {
-            let mut cleared = client.call(ClearUnusedKeyPairs { min_age_seconds: Some(age) }).wait()?;
-            deleted.deleted_public_keys.append(&mut cleared.deleted_public_keys);
-            deleted.more = cleared.more;
+        let mut deleted = Vec::new();
+        let mut more = true;
+        while more {
+            let mut cleared = client.clear_unused_key_pairs().from_age(self.min_age).wait()?;
+            deleted.append(&mut cleared.deleted_public_keys);
+            more = cleared.more;
         }
-        let text = format!("deleted {}", count(deleted.deleted_public_keys.len() as u64, "unused key pair"));
-        session.output.print(&deleted, text)?;
+        let text = format!("deleted {}", count(deleted.len() as u64, "unused key pair"));
+        session.output.print(&json!({ "deletedPublicKeys": deleted, "more": false }), text)?;
         let stay = arguments::key_pairs(&client)?.iter().filter(|pair| is_unused(pair)).count() as u64;
         if stay > 0 {
             let text = format!("{} younger than that: a login may be in flight", count(stay, "unused key pair"));

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use keyfob::Client;
 use keyfob_proto::{GetAllSessions, ListSessions, SessionKey, SessionSummary};
 use serde_json::{Value, json};
 
@@ -10,7 +11,6 @@ use super::output::{GOOD, HEADING, name};
 use super::table::{Column, lines};
 use super::time::{now, span, until};
 use super::{Failure, Session, live};
-use keyfob::Client;
 
 /// List the sessions, the active one marked with a star
 ///

@@ -5,10 +5,10 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use keyfob::Error;
 use keyfob_proto::Subscribe;
 
 use super::{Failure, Session};
-use keyfob::Error;
 
 /// How often the times are counted down.
 const TICK: Duration = Duration::from_secs(1);

@@ -98,7 +98,7 @@ pub(super) fn wrapping_key(source: KeySource) -> &'static str {
         KeySource::Passphrase => "wrapping key from a passphrase",
         KeySource::Keyring => "wrapping key from the platform's keyring",
         KeySource::Credential => "wrapping key from systemd's credential",
-        KeySource::Unknown => "wrapping key from a source that this release does not know",
+        _ => "wrapping key from a source that this release does not know",
     }
 }
 

@@ -3,12 +3,12 @@
 use std::env;
 use std::io::Write;
 
+use keyfob::{Access, Client, Error};
 use keyfob_proto::{Code, KeySource, Place, SessionKey};
 use zeroize::Zeroizing;
 
 use super::output::Output;
 use super::{Failure, Io, Options, arguments, input, unlock};
-use keyfob::{Access, Client, Error};
 
 /// One run of the command: its options, its output, its way to the vault.
 pub(super) struct Session<'a, 'io> {

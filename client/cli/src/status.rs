@@ -18,7 +18,7 @@ impl Status {
         session.output.print(&status, text(&status))?;
         match status.health {
             Health::StorageFailed => Err(Failure::Unwell),
-            Health::Ok | Health::StorageFull | Health::Unknown => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -33,7 +33,7 @@ fn text(status: &DaemonStatus) -> String {
         Health::StorageFailed => {
             "the disk failed: nothing is stored until the daemon is restarted, and clearing goes on".to_owned()
         }
-        Health::Unknown => "unknown to this release of keyfob".to_owned(),
+        _ => "unknown to this release of keyfob".to_owned(),
     };
     let lines = [
         (
@@ -62,7 +62,7 @@ fn key_pairs(counts: &Counts) -> String {
 }
 
 fn storage(status: &DaemonStatus) -> String {
-    let StorageStatus { file_system, overwrites_in_place, free_bytes, fault } = &status.storage;
+    let StorageStatus { file_system, overwrites_in_place, free_bytes, fault, .. } = &status.storage;
     let gone = match overwrites_in_place {
         Some(true) => "what is cleared is overwritten in place",
         Some(false) => "what is cleared stays in old blocks until they are used again",

@@ -1,8 +1,8 @@
 use clap::Args;
-use keyfob_proto::ShutdownBegun;
+use keyfob::{Client, Error};
+use serde_json::json;
 
 use super::{Failure, Session};
-use keyfob::{Client, Error};
 
 /// Stop the daemon: it finishes what it was asked before
 ///
@@ -16,7 +16,7 @@ impl Stop {
         let client = match Client::connect_blocking(&session.access()?) {
             Err(error @ Error::SocketGone { .. }) => return Err(error.into()),
             Err(error) if error.is_absent() => {
-                return session.output.nothing("no daemon is running", &ShutdownBegun {});
+                return session.output.nothing("no daemon is running", &json!({}));
             }
             client => client?,
         };

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use keyfob::{Access, Client, Direction, Error};
 use keyfob_proto::{Code, Place, PublicKey, Secret, SessionKey, Stamped};
 use p256::ecdsa::signature::{Signer, Verifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
@@ -13,7 +14,6 @@ use serde_json::{Value, json};
 
 use super::output::{GOOD, HEADING, count, name, session_json};
 use super::{Failure, Session};
-use keyfob::{Access, Client, Direction, Error};
 
 /// See it work: a daemon on a throw-away vault, two apps that log in, stamp and clear
 ///

@@ -1,9 +1,9 @@
 use clap::Args;
+use keyfob::Client;
 use keyfob_proto::{KeySource, Secret, VaultUnlocked};
 
 use super::input::PassphraseSource;
 use super::{Failure, Session};
-use keyfob::Client;
 
 /// Unlock the vault
 ///

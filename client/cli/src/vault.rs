@@ -4,13 +4,13 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use keyfob::Client;
 use keyfob_proto::{KeySource, Rekey, Secret, SetLockAfter};
 
 use super::arguments::duration;
 use super::input::{CurrentPassphraseSource, PassphraseSource};
 use super::time::span;
 use super::{Failure, Session};
-use keyfob::Client;
 
 /// How long a rekeying may take. It fills the slot of each record anew, which takes seconds for 100,000 of them.
 const REKEY_WITHIN: Duration = Duration::from_secs(3600);

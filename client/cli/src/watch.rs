@@ -113,8 +113,8 @@ fn text(event: &Event) -> String {
         EventKind::KeyPairDeleted { public_key, reason } => {
             format!("deleted key pair {public_key} ({})", because(*reason))
         }
-        EventKind::ActiveSessionChanged { session_key: Some(key) } => format!("active is now {}", name(key)),
-        EventKind::ActiveSessionChanged { session_key: None } => "no session is active now".to_owned(),
+        EventKind::ActiveSessionChanged { session_key: Some(key), .. } => format!("active is now {}", name(key)),
+        EventKind::ActiveSessionChanged { session_key: None, .. } => "no session is active now".to_owned(),
         EventKind::SessionExpiring { session_key, expiry } => {
             format!("{} expires {}, at {}", name(session_key), until(*expiry), local(*expiry))
         }
@@ -122,7 +122,7 @@ fn text(event: &Event) -> String {
         EventKind::VaultRekeyed { key_source } => format!("vault rekeyed; {}", wrapping_key(*key_source)),
         EventKind::VaultUnlocked => "the vault is unlocked".to_owned(),
         EventKind::Resync => "resync: some events were missed, so read the vault again".to_owned(),
-        EventKind::Unknown => "an event that this release does not know".to_owned(),
+        _ => "an event that this release does not know".to_owned(),
     };
     let by = event.by.map(|by| match by.pid {
         Some(pid) => format!(" (by pid {pid}, user {})", by.uid),
@@ -140,6 +140,6 @@ fn because(reason: RemovalReason) -> &'static str {
         RemovalReason::Replaced => "replaced",
         RemovalReason::Deleted => "deleted",
         RemovalReason::Pruned => "pruned",
-        RemovalReason::Unknown => "unknown reason",
+        _ => "unknown reason",
     }
 }

@@ -3,21 +3,21 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use keyfob_proto::{Fault, Id, Incoming};
+use keyfob_proto::{Code, Fault, Id, Incoming};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::{Answer, Asked, Command, Reply, turns_away};
+use super::waiting::{Alarm, Waiting};
+use super::{Answer, Asked, Command, Reply};
 use crate::Error;
 use crate::link::{Link, Observer};
 
-/// So many calls may be sent and not answered, those included whose answer was given up. A daemon that leaves more
-/// unanswered is taken for dead.
-const MAX_SENT: usize = 4096;
+/// So many calls may be sent and not answered; the others wait. A daemon that left all of them unanswered until their time
+/// was over is taken for dead.
+const MAX_SENT: usize = 1024;
 
 /// Lines are added to what is to be written up to this size, in bytes; the rest waits unsent.
 const OUT_BYTES: usize = 64 * 1024;
@@ -25,16 +25,16 @@ const OUT_BYTES: usize = 64 * 1024;
 /// One connection and the calls on it.
 pub(super) struct Connection {
     link: Link,
-    /// Calls of which nothing was sent.
-    waiting: VecDeque<Asked>,
+    /// Its number among those of the client.
+    number: u64,
+    waiting: Waiting,
     /// Calls that were sent, in order, which is the order of their answers.
     sent: VecDeque<Sent>,
-    /// When the first of the calls is given up, as far as that is known.
-    alarm: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
     /// Those who are told when the connection has ended.
-    mourners: Vec<oneshot::Sender<()>>,
-    /// What the daemon said when nothing was asked.
-    parting: Option<Fault>,
+    waiters: Vec<oneshot::Sender<()>>,
+    /// Why the daemon serves nothing on this connection, if that is so.
+    refused: Option<Fault>,
     write_error: Option<io::Error>,
 }
 
@@ -53,22 +53,21 @@ pub(super) enum End {
     /// It was lost.
     Lost {
         /// Calls of which nothing was sent.
-        waiting: VecDeque<Asked>,
-        /// What the daemon said when nothing was asked.
-        parting: Option<Fault>,
+        waiting: Waiting,
         observer: Option<Observer>,
     },
 }
 
 impl Connection {
-    pub(super) fn new(link: Link, waiting: VecDeque<Asked>) -> Self {
+    pub(super) fn new(link: Link, number: u64, waiting: Waiting) -> Self {
         Self {
             link,
+            number,
             waiting,
             sent: VecDeque::new(),
-            alarm: None,
-            mourners: Vec::new(),
-            parting: None,
+            alarm: Alarm::default(),
+            waiters: Vec::new(),
+            refused: None,
             write_error: None,
         }
     }
@@ -82,15 +81,19 @@ impl Connection {
     pub(super) async fn serve(mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> End {
         let lost = poll_fn(|context| self.poll(context, commands)).await;
         let Some(error) = lost else { return End::Left };
+        if let Some(fault) = self.refused.take() {
+            // Whatever was asked meanwhile would have been refused as well.
+            self.waiting.refuse(&fault.into());
+        }
         let mut error = Some(error);
         for answer in self.sent.drain(..).filter_map(|sent| sent.answer) {
-            // The first is told why; it is the one that the system's error is about.
+            // The system's error is about the first of them.
             answer.send(Err(error.take().unwrap_or(Error::Disconnected(None))));
         }
-        for told in self.mourners.drain(..) {
+        for told in self.waiters.drain(..) {
             let _ = told.send(());
         }
-        End::Lost { waiting: self.waiting, parting: self.parting, observer: self.link.into_observer() }
+        End::Lost { waiting: self.waiting, observer: self.link.into_observer() }
     }
 
     /// Does what can be done now. Ready with the error when the connection is lost, and with none when no handle is left.
@@ -100,45 +103,57 @@ impl Connection {
         commands: &mut mpsc::UnboundedReceiver<Command>,
     ) -> Poll<Option<Error>> {
         let is_left = self.take_commands(context, commands);
+        self.give_up(context);
         self.send(context);
         if let Poll::Ready(error) = self.receive(context) {
             return Poll::Ready(Some(error));
         }
-        self.give_up(context);
-        if self.sent.len() > MAX_SENT {
+        let is_over = self.sent.iter().all(|sent| sent.answer.is_none());
+        if is_over && self.sent.len() >= MAX_SENT {
             return Poll::Ready(Some(Error::Disconnected(None)));
         }
-        // Whoever dropped the last handle does not wait for answers. What was made is sent all the same.
-        let is_idle = self.waiting.is_empty() && self.link.unwritten() == 0;
-        if is_left && (is_idle || self.write_error.is_some()) { Poll::Ready(None) } else { Poll::Pending }
+        // Whoever dropped the last handle waits for no answer. What was asked is sent all the same, within its time.
+        let is_sent = self.waiting.is_empty() && (is_over || self.link.unwritten() == 0);
+        let is_done = is_sent || self.write_error.is_some();
+        if is_left && is_done { Poll::Ready(None) } else { Poll::Pending }
     }
 
     /// Takes what the client wants. Answers whether it has no handle left.
     fn take_commands(&mut self, context: &mut Context<'_>, commands: &mut mpsc::UnboundedReceiver<Command>) -> bool {
         loop {
             match commands.poll_recv(context) {
-                Poll::Ready(Some(Command::Call(asked))) => self.waiting.push_back(asked),
+                Poll::Ready(Some(Command::Call(asked))) => self.waiting.push(asked),
                 Poll::Ready(Some(Command::Observe(observer))) => self.link.observe(observer),
-                Poll::Ready(Some(Command::TellOfEnd(told))) => self.mourners.push(told),
+                Poll::Ready(Some(Command::TellOfEnd(number, told))) => self.tell_of_end(number, told),
                 Poll::Ready(None) => return true,
                 Poll::Pending => return false,
             }
         }
     }
 
+    fn tell_of_end(&mut self, number: u64, told: oneshot::Sender<()>) {
+        self.waiters.retain(|told| !told.is_closed());
+        if number < self.number {
+            let _ = told.send(());
+        } else {
+            self.waiters.push(told);
+        }
+    }
+
     /// Writes calls, as far as the daemon takes them.
     fn send(&mut self, context: &mut Context<'_>) {
         while self.write_error.is_none() {
-            while self.link.unwritten() < OUT_BYTES
-                && let Some(Asked { id, line, deadline, answer }) = self.waiting.pop_front()
+            while self.refused.is_none()
+                && self.sent.len() < MAX_SENT
+                && self.link.unwritten() < OUT_BYTES
+                && let Some(Asked { id, line, deadline, answer }) = self.waiting.pop()
             {
-                if !answer.is_unwanted() {
-                    self.link.push(&line);
-                    self.sent.push_back(Sent { id, deadline, answer: Some(answer) });
-                }
+                self.link.push(&line);
+                self.sent.push_back(Sent { id, deadline, answer: Some(answer) });
             }
+            let may_send = self.refused.is_none() && self.sent.len() < MAX_SENT && !self.waiting.is_empty();
             match self.link.poll_flush(context) {
-                Poll::Ready(Ok(())) if self.waiting.is_empty() => return,
+                Poll::Ready(Ok(())) if !may_send => return,
                 Poll::Ready(Ok(())) => {}
                 // A daemon that refuses a connection says why before it closes it, so reading goes on.
                 Poll::Ready(Err(error)) => self.write_error = Some(error),
@@ -149,8 +164,9 @@ impl Connection {
 
     /// Reads answers and hands them out, until the connection is lost.
     fn receive(&mut self, context: &mut Context<'_>) -> Poll<Error> {
-        let Self { link, sent, parting, write_error, .. } = self;
-        let lost = ready!(link.poll_find(context, |line| match Incoming::parse(line) {
+        let Self { link, sent, refused, write_error, .. } = self;
+        let before = sent.len();
+        let lost = link.poll_find(context, |line| match Incoming::parse(line) {
             Some(Incoming::Reply { id, result }) => {
                 answer(sent, &id, || Ok(Zeroizing::new(result.get().as_bytes().to_vec())));
                 None
@@ -161,10 +177,10 @@ impl Connection {
             }
             // Answers come in order, so it is about the oldest call, or about all that were sent.
             Some(Incoming::Fault { id: None, fault }) if turns_away(&fault.data.code) => {
-                *parting = Some(fault.clone()).filter(|_| sent.is_empty());
                 for answer in sent.drain(..).filter_map(|sent| sent.answer) {
                     answer.send(Err(fault.clone().into()));
                 }
+                *refused = Some(fault);
                 None
             }
             Some(Incoming::Fault { id: None, fault }) => {
@@ -175,8 +191,12 @@ impl Connection {
             }
             Some(Incoming::Event(_)) => None,
             None => Some(Err::<(), _>(Error::Protocol("a line is neither a reply nor a fault nor an event"))),
-        }));
-        Poll::Ready(match lost {
+        });
+        if sent.len() < before && before >= MAX_SENT {
+            // There is room for those that wait.
+            context.waker().wake_by_ref();
+        }
+        Poll::Ready(match ready!(lost) {
             Some(Err(error)) => error,
             Some(Ok(())) | None => Error::Disconnected(write_error.take()),
         })
@@ -184,30 +204,24 @@ impl Connection {
 
     /// Gives up calls whose time is over.
     fn give_up(&mut self, context: &mut Context<'_>) {
-        loop {
-            let waiting = self.waiting.iter().map(|asked| asked.deadline);
-            let sent = self.sent.iter().filter(|sent| sent.answer.is_some()).map(|sent| sent.deadline);
-            let Some(next) = waiting.chain(sent).min() else { return self.alarm = None };
-            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(next)));
-            if alarm.deadline() != next {
-                alarm.as_mut().reset(next);
-            }
-            if alarm.as_mut().poll(context).is_pending() {
-                return;
-            }
+        while self.waiting.poll_give_up(context).is_ready() {}
+        let next =
+            |sent: &VecDeque<Sent>| sent.iter().filter(|sent| sent.answer.is_some()).map(|sent| sent.deadline).min();
+        while let Some(next) = next(&self.sent)
+            && self.alarm.poll(context, next).is_ready()
+        {
             for sent in self.sent.iter_mut().filter(|sent| sent.deadline <= next) {
                 if let Some(answer) = sent.answer.take() {
                     answer.send(Err(Error::TimedOut { sent: true }));
                 }
             }
-            let is_over = |asked: &Asked| asked.deadline <= next;
-            while let Some(at) = self.waiting.iter().position(is_over) {
-                if let Some(asked) = self.waiting.remove(at) {
-                    asked.answer.send(Err(Error::TimedOut { sent: false }));
-                }
-            }
         }
     }
+}
+
+/// Whether a fault means that the daemon serves nothing of what was sent on the connection.
+fn turns_away(code: &Code) -> bool {
+    matches!(code, Code::AccessDenied | Code::TooManyConnections)
 }
 
 /// Hands out the answer to a call. Answers come in the order of the calls.

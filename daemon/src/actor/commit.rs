@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::limits::{DROPPED_PER_STEP, GROUP, REMOVAL_PAUSE};
 use crate::seal::{Depth, on_wiped_stack};
 use crate::store::{PutError, StoreError};
-use crate::vault::{Change, Drafted, Removal, Vault};
+use crate::vault::{Change, Drafted, Vault};
 
 /// How a group ended that was not made durable as it was.
 pub(super) enum Failed {
@@ -69,7 +69,7 @@ impl Actor {
     }
 
     fn remove(&mut self, changes: &[Change], after: &Vault, clears_all: bool, now: Timestamp) -> Result<(), Failed> {
-        let (slots, undecided) = self.undecided.removed(changes, after, now);
+        let (slots, undecided) = self.undecided.removed(changes, &self.published.vault(), after, now);
         let rest = if clears_all && slots.is_empty() { Ok(()) } else { self.store.remove(changes, slots) };
         match rest.and_then(|()| if clears_all { self.store.clear_all(after) } else { Ok(()) }) {
             Ok(()) => {
@@ -78,9 +78,8 @@ impl Actor {
                 Ok(())
             }
             Err(error) => {
-                let again: Vec<Removal> = removals(changes).collect();
-                self.unfinished.extend(again);
-                self.unfinished.dedup();
+                // Those that were unfinished before are among them: each group repeats them.
+                self.unfinished = removals(changes).collect();
                 self.fail(&error);
                 let what = "the disk failed: whether this took effect is decided at the next start, or when it is \
                             asked again";

@@ -24,15 +24,33 @@ impl Undecided {
         self.0.is_some()
     }
 
-    /// The slots that are in no vault any more when these changes, which led to `after`, are repeated in the other one;
-    /// and that one afterwards.
-    pub(super) fn removed(&self, changes: &[Change], after: &Vault, now: Timestamp) -> (Vec<u32>, Self) {
+    /// The other vault.
+    #[cfg(test)]
+    pub(super) fn vault(&self) -> Option<&Vault> {
+        self.0.as_ref()
+    }
+
+    /// The slots that are in no vault any more when these changes, which led from `before` to `after`, are repeated in the
+    /// other one; and that one afterwards. A key pair that is gone from the vault that is shown is gone from the other one
+    /// too, whatever names it there: its removal was answered.
+    pub(super) fn removed(
+        &self,
+        changes: &[Change],
+        before: &Vault,
+        after: &Vault,
+        now: Timestamp,
+    ) -> (Vec<u32>, Self) {
         let removed = removed(changes);
         let Some(other) = &self.0 else { return (removed.map(|(_, slot)| slot).collect(), Self(None)) };
         let mut stock = VecDeque::new();
         let mut draft = Draft::new(other.clone(), now, None, &mut stock);
         for removal in changes.iter().filter_map(Change::removal) {
             draft.repeat(&removal);
+            if removal == Removal::All {
+                // Those that were to be kept from now on, when the batch failed.
+                let went: Vec<_> = draft.vault().unused_of(before).collect();
+                went.into_iter().for_each(|key| draft.repeat(&Removal::KeyPair(key)));
+            }
         }
         let drafted = draft.finish();
         let is_named = |(name, slot): &(&Name, u32)| {

@@ -2,8 +2,8 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use keyfob_proto::{
-    ClearAllSessions, ClearSession, ClearUnusedKeyPairs, Code, DeleteApiKeyPair, GetSession, PublicKey, Secret,
-    SessionKey, SetActiveSession, StoreSession,
+    ClearAllSessions, ClearSession, ClearUnusedKeyPairs, Code, CreateApiKeyPair, DeleteApiKeyPair, ExternalKeyPair,
+    GetSession, PublicKey, Secret, SessionKey, SetActiveSession, StoreSession,
 };
 
 use super::*;
@@ -209,7 +209,7 @@ async fn what_a_batch_that_failed_may_have_put_is_removed_with_what_it_replaced(
     let mut draft = Draft::new(Vault::clone(&before), Timestamp::default(), None, &mut stock);
     crate::vault::Mutation::apply(&clear, &mut draft).unwrap();
     let drafted = draft.finish();
-    let (slots, _) = actor.undecided.removed(&drafted.changes, &drafted.vault, Timestamp::default());
+    let (slots, _) = actor.undecided.removed(&drafted.changes, &before, &drafted.vault, Timestamp::default());
     // The old session and its key pair; the new session and its key pair in use. The other one's unused place is named
     // by the vault that is shown.
     assert_eq!(slots.len(), 4);
@@ -230,4 +230,79 @@ async fn what_could_not_be_removed_is_removed_with_the_next_group() {
     assert_eq!(group!(actor, handle; clear("b")), [None]);
     assert!(published.vault().is_empty() && actor.unfinished.is_empty());
     assert_eq!(after_restart(&dir, actor), (vec![], 0));
+}
+
+/// What a start finds when the batch that failed was written after all: the other vault, with these removals.
+fn other_vault(actor: &Actor) -> Vault {
+    actor.undecided.vault().cloned().expect("a batch failed")
+}
+
+#[tokio::test]
+async fn a_key_pair_that_was_deleted_is_gone_whatever_a_batch_that_failed_made_of_it() {
+    for clears in [false, true] {
+        let (_dir, mut actor, handle, _) = actor();
+        let pair = new_key_pair();
+        let public_key = *pair.public_key();
+        assert_eq!(group!(actor, handle; pair), [None]);
+        actor.store.break_database();
+        assert_eq!(group!(actor, handle; login("a", &public_key)), [Some(Code::StorageError)]);
+        assert_eq!(other_vault(&actor).session_count(), 1);
+        if clears {
+            let min_age_seconds = Some(0);
+            assert_eq!(group!(actor, handle; ClearUnusedKeyPairs { min_age_seconds }), [None]);
+        } else {
+            assert_eq!(group!(actor, handle; DeleteApiKeyPair::new(public_key)), [None]);
+        }
+        assert!(other_vault(&actor).is_empty(), "the session that may have been stored goes with it");
+    }
+}
+
+#[tokio::test]
+async fn a_key_pair_that_went_with_its_session_is_gone_though_it_may_have_been_kept() {
+    for clears_all in [false, true] {
+        let (_dir, mut actor, handle, _) = actor();
+        let (pair, public_key) = import(false);
+        assert_eq!(group!(actor, handle; pair, login("a", &public_key)), [None, None]);
+        actor.store.break_database();
+        assert_eq!(group!(actor, handle; import(true).0), [Some(Code::StorageError)]);
+        assert_eq!(other_vault(&actor).kept_count(), 1);
+        if clears_all {
+            assert_eq!(group!(actor, handle; ClearAllSessions::default()), [None]);
+        } else {
+            assert_eq!(group!(actor, handle; clear("a")), [None]);
+        }
+        assert!(other_vault(&actor).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_key_pair_that_went_with_its_session_is_gone_though_another_may_name_it() {
+    let (_dir, mut actor, handle, _) = actor();
+    let pair = new_key_pair();
+    let public_key = *pair.public_key();
+    assert_eq!(group!(actor, handle; pair, login("a", &public_key)), [None, None]);
+    actor.store.break_database();
+    assert_eq!(group!(actor, handle; login("b", &public_key)), [Some(Code::StorageError)]);
+    assert_eq!(group!(actor, handle; clear("a")), [None]);
+    assert!(other_vault(&actor).is_empty());
+}
+
+#[tokio::test]
+async fn time_that_passes_repeats_what_could_not_be_removed() {
+    let (_dir, mut actor, handle, published) = actor();
+    let pair = new_key_pair();
+    let public_key = *pair.public_key();
+    assert!(group!(actor, handle; pair, login("a", &public_key), login("b", &public_key)).iter().all(Option::is_none));
+    actor.unfinished.push(Removal::Session(key("a")));
+    actor.pass_time();
+    assert!(published.vault().session(&key("a"), Timestamp::default()).is_none() && actor.unfinished.is_empty());
+}
+
+/// A key pair that is always the same.
+fn import(keep: bool) -> (NewKeyPair, PublicKey) {
+    let private_key = Secret::new("d25db12f04aa1ff4a12409efb1e19e5cbbc904b0ac1ba0021a905945c8c66927");
+    let public_key = "03372068ec5127a7574c60d9831674e0cd003ae881c317b14adec9634b9be887c1".parse().unwrap();
+    let external_key_pair = Some(ExternalKeyPair { public_key, private_key });
+    let call = CreateApiKeyPair { external_key_pair, keep, label: None };
+    (NewKeyPair::of(&call, Timestamp::default()).unwrap(), public_key)
 }

@@ -52,8 +52,9 @@ pub enum Name {
 pub enum Removal {
     /// A session, its key pair unless another names it, and the pointer if it names the session.
     Session(SessionKey),
-    /// An unused key pair.
-    Unused(PublicKey),
+    /// A key pair, with the sessions that name it: where it is removed by itself there are none, but after a batch that
+    /// failed the disk may have one.
+    KeyPair(PublicKey),
     /// All sessions, all key pairs in use and the pointer.
     All,
 }
@@ -97,12 +98,12 @@ impl Change {
         })
     }
 
-    /// The removal that it is, if it is one that others follow from.
+    /// The removal that it is, if it is that of a session or a key pair, or of all. Of changes that only remove.
     #[must_use]
     pub fn removal(&self) -> Option<Removal> {
         match self {
             Self::Removed(Name::Session(key), _) => Some(Removal::Session(key.clone())),
-            Self::Removed(Name::Unused(key), _) => Some(Removal::Unused(*key)),
+            Self::Removed(Name::Unused(key) | Name::InUse(key), _) => Some(Removal::KeyPair(*key)),
             Self::ClearedAll => Some(Removal::All),
             _ => None,
         }

@@ -245,6 +245,11 @@ impl Vault {
         Some(pair)
     }
 
+    /// The key pairs that are unused or kept here, and go with sessions in another vault.
+    pub fn unused_of(&self, other: &Self) -> impl Iterator<Item = PublicKey> {
+        self.unused.keys().filter(|key| other.in_use.contains_key(*key)).copied()
+    }
+
     /// The sessions that name a key pair, expired or not.
     pub(super) fn sessions_of(&self, key: &PublicKey) -> Vec<SessionKey> {
         let sessions = self.by_key_pair.range((*key, 0, None)..(*key, u64::MAX, None));

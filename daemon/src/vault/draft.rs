@@ -90,7 +90,12 @@ impl<'a> Draft<'a> {
             Removal::Session(key) if self.vault.sessions.contains_key(key) => {
                 self.remove_session(key, RemovalReason::Cleared);
             }
-            Removal::Unused(key) => self.remove_unused(*key, RemovalReason::Deleted),
+            Removal::KeyPair(key) => {
+                for session in self.vault.sessions_of(key) {
+                    self.remove_session(&session, RemovalReason::Cleared);
+                }
+                self.remove_unused(*key, RemovalReason::Deleted);
+            }
             Removal::All => self.clear_all(),
             Removal::Session(_) => {}
         }
@@ -105,7 +110,8 @@ impl<'a> Draft<'a> {
             return;
         }
         self.changes.push(Change::SetActive(key.clone()));
-        self.announce(EventKind::ActiveSessionChanged { session_key: key.clone() });
+        let previous_session_key = self.vault.active.clone();
+        self.announce(EventKind::ActiveSessionChanged { session_key: key.clone(), previous_session_key });
         if let Some(expired) = self.vault.expired.forget_active() {
             self.changes.push(Change::Noted(expired));
         }
@@ -146,8 +152,11 @@ impl<'a> Draft<'a> {
             None => None,
         };
         let stored = Arc::new(StoredSession::seal(key, session, keys, self.take_slot()?));
-        // One that has expired, and its key pair with it, is not there any more.
-        self.expire_key_pair(&public_key);
+        // What has expired is not there any more: the session of this name, and a key pair that only such sessions name.
+        if self.vault.session(key, self.now).is_none() {
+            self.expire(key.clone());
+        }
+        self.expire_sessions_of(&public_key);
         let replaced = self.vault.remove_session(key);
         if let Some(old) = &replaced {
             self.changes.push(Change::Removed(Name::Session(key.clone()), old.sealed().slot()));
@@ -160,6 +169,9 @@ impl<'a> Draft<'a> {
         if let Some((unused, pair)) = pair {
             self.vault.remove_unused(&public_key);
             self.changes.push(Change::Moved(public_key, unused.sealed().slot()));
+            if unused.facts().kept {
+                self.announce_key_pair(pair.facts());
+            }
             self.insert_key_pair(pair);
         }
         if let Some(old) = &replaced {
@@ -204,7 +216,8 @@ impl<'a> Draft<'a> {
             self.announce(EventKind::KeyPairDeleted { public_key, reason });
         }
         if before.active.is_some() {
-            self.announce(EventKind::ActiveSessionChanged { session_key: None });
+            let previous_session_key = before.active;
+            self.announce(EventKind::ActiveSessionChanged { session_key: None, previous_session_key });
         }
     }
 

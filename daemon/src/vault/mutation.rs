@@ -173,8 +173,10 @@ impl Mutation for DeleteApiKeyPair {
 
     fn apply(&self, draft: &mut Draft<'_>) -> Result<ApiKeyPairDeleted, Fault> {
         let Self { public_key, if_exists } = *self;
-        // No session has it any more.
-        if draft.expire_key_pair(&public_key) {
+        // One whose sessions have all expired is not told of, and waits to be destroyed: it is now.
+        if draft.vault().in_use.contains_key(&public_key) && draft.vault().key_pair(&public_key, draft.now()).is_none()
+        {
+            draft.expire_sessions_of(&public_key);
             return Ok(ApiKeyPairDeleted { deleted: true, public_key });
         }
         match draft.vault().key_pair(&public_key, draft.now()) {
@@ -183,7 +185,7 @@ impl Mutation for DeleteApiKeyPair {
             None => return Err(no_key_pair(&public_key)),
         }
         if draft.vault().naming(&public_key, draft.now()).next().is_some() {
-            let message = format!("a session names the key pair {public_key}: clear the session, and it goes with it");
+            let message = format!("a session names the key pair {public_key}: clear the session first");
             return Err(Fault::new(Code::KeyPairInUse, message).on_key_pair(public_key));
         }
         draft.remove_unused(public_key, RemovalReason::Deleted);

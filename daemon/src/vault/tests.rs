@@ -421,7 +421,7 @@ fn expiry_clears_like_a_clear() {
         [
             EventKind::SessionCleared { session_key: key("a"), reason: RemovalReason::Expired },
             EventKind::KeyPairDeleted { public_key: a, reason: RemovalReason::Expired },
-            EventKind::ActiveSessionChanged { session_key: None },
+            EventKind::ActiveSessionChanged { session_key: None, previous_session_key: Some(key("a")) },
         ]
     );
     assert!(!bench.holds(&a));
@@ -491,20 +491,23 @@ fn events_tell_what_happened_in_order() {
     let cleared = |reason| EventKind::SessionCleared { session_key: key("a"), reason };
     let created = |public_key| EventKind::KeyPairCreated { public_key, kept: false, label: None };
     let deleted = |public_key, reason| EventKind::KeyPairDeleted { public_key, reason };
-    let active = |name: Option<&str>| EventKind::ActiveSessionChanged { session_key: name.map(key) };
+    let active = |name: Option<&str>, previous: Option<&str>| EventKind::ActiveSessionChanged {
+        session_key: name.map(key),
+        previous_session_key: previous.map(key),
+    };
     assert_eq!(
         bench.events,
         [
             created(a),
             stored(a),
-            active(Some("a")),
+            active(Some("a"), None),
             created(next),
             cleared(RemovalReason::Replaced),
             deleted(a, RemovalReason::Replaced),
             stored(next),
             cleared(RemovalReason::AllCleared),
             deleted(next, RemovalReason::AllCleared),
-            active(None),
+            active(None, Some("a")),
         ]
     );
 }
@@ -732,7 +735,7 @@ fn a_removal_is_repeated_as_far_as_it_applies() {
     let spare = bench.create_key_pair();
     let mut stock = VecDeque::new();
     let mut draft = Draft::new(bench.vault.clone(), bench.now(), None, &mut stock);
-    for removal in [Removal::Session(key("b")), Removal::Session(key("a")), Removal::Unused(spare)] {
+    for removal in [Removal::Session(key("b")), Removal::Session(key("a")), Removal::KeyPair(spare)] {
         draft.repeat(&removal);
         draft.repeat(&removal);
     }

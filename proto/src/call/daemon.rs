@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SessionKey;
 use crate::call::{LockStatus, MemoryStatus, present};
-use crate::event::{EventKind, EventType, Subject};
+use crate::event::{EventKind, EventType};
 
 /// Asks for events on this connection, in place of those that it was asked for before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub struct Subscribe {
     #[cfg_attr(feature = "schema", schemars(with = "Vec<EventType>"))]
     pub types: Option<Vec<EventType>>,
     /// The sessions whose events are wanted, at most 100; absent: all. It leaves out what
-    /// happens to other sessions, and to key pairs; which session is active, and the vault itself, concern everybody.
+    /// happens to other sessions, and to key pairs; what happens to the vault as a whole concerns everybody.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<SessionKey>", length(max = 100)))]
     pub session_keys: Option<Vec<SessionKey>>,
@@ -32,19 +32,15 @@ impl Subscribe {
     #[must_use]
     pub fn wants(&self, event: &EventKind) -> bool {
         let Some(event_type) = event.event_type() else { return true };
-        let has_type = self.types.as_ref().is_none_or(|types| types.contains(&event_type));
-        has_type
-            && self.session_keys.as_ref().is_none_or(|keys| match event.subject() {
-                Subject::Session(key) => keys.contains(key),
-                Subject::KeyPair(_) => false,
-                Subject::Vault => true,
-            })
+        self.types.as_ref().is_none_or(|types| types.contains(&event_type))
+            && self.session_keys.as_ref().is_none_or(|keys| event.concerns(keys))
     }
 }
 
 /// From now on [`Event`](crate::Event)s come on this connection, in between replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct Subscribed {
     /// The sequence number of the last event before the subscription; the next one is the first to
     /// come.
@@ -61,6 +57,7 @@ pub struct Status {}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct DaemonStatus {
     /// The protocol that it speaks, see [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION).
     pub protocol_version: u32,
@@ -92,6 +89,7 @@ pub struct DaemonStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum Health {
     /// All is well.
     Ok,
@@ -111,6 +109,7 @@ pub enum Health {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct StorageStatus {
     /// The kind of the file system, such as `xfs`.
     pub file_system: String,
@@ -131,6 +130,7 @@ pub struct StorageStatus {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct Counts {
     /// Sessions in the vault.
     pub sessions: u64,
@@ -154,6 +154,7 @@ pub struct Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct Limits {
     /// The longest line, in bytes.
     pub line_bytes: u64,
@@ -171,6 +172,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct Paths {
     /// The socket.
     pub socket: PathBuf,
@@ -187,4 +189,5 @@ pub struct Shutdown {}
 /// The daemon is draining: it accepts no new connection and exits when the open ones are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct ShutdownBegun {}

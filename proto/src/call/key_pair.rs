@@ -40,6 +40,7 @@ pub struct ExternalKeyPair {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct ApiKeyPairCreated {
     /// Its name.
     pub public_key: PublicKey,
@@ -71,6 +72,7 @@ pub struct ListApiKeyPairs {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct ApiKeyPairPage {
     /// The key pairs in the order of their names. There may be fewer than asked for: a page also
     /// ends where its line would become too long.
@@ -83,6 +85,7 @@ pub struct ApiKeyPairPage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct ApiKeyPairEntry {
     /// Its name.
     pub public_key: PublicKey,
@@ -128,6 +131,7 @@ impl DeleteApiKeyPair {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct ApiKeyPairDeleted {
     /// Whether there was one. False only with [`DeleteApiKeyPair::if_exists`].
     pub deleted: bool,
@@ -158,6 +162,7 @@ impl ClearUnusedKeyPairs {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct UnusedKeyPairsCleared {
     /// The key pairs that are gone, at most 1000 of them.
     pub deleted_public_keys: Vec<PublicKey>,

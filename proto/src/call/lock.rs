@@ -18,6 +18,7 @@ pub struct Lock {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct VaultLocked {
     /// Whether it was locked before.
     pub was_locked: bool,
@@ -38,6 +39,7 @@ pub struct Unlock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct VaultUnlocked {
     /// Whether it was locked before.
     pub was_locked: bool,
@@ -85,6 +87,7 @@ fn known_source<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeySource,
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct VaultRekeyed {
     /// Where the wrapping key comes from now.
     pub key_source: KeySource,
@@ -96,6 +99,7 @@ pub struct VaultRekeyed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum KeySource {
     /// A file in the data directory that only the vault's user can read. The vault unlocks itself.
     KeyFile,
@@ -126,6 +130,7 @@ pub struct SetLockAfter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct LockAfterSet {
     /// The time in seconds, or null: never.
     pub lock_after_seconds: Option<NonZeroU64>,
@@ -135,6 +140,7 @@ pub struct LockAfterSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct LockStatus {
     /// Whether the vault is locked: it tells names and clears, and neither signs nor shows a token.
     pub locked: bool,
@@ -155,6 +161,7 @@ pub struct LockStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct Rekeying {
     /// Records whose slots are filled anew.
     pub done: u64,
@@ -166,6 +173,7 @@ pub struct Rekeying {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct MemoryStatus {
     /// Whether other processes of the user, and core dumps, may show it.
     pub dumpable: bool,

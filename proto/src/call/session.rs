@@ -35,6 +35,7 @@ impl From<SessionKey> for ClearSession {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct SessionCleared {
     /// Whether there was one. False only with [`ClearSession::if_exists`].
     pub cleared: bool,
@@ -61,6 +62,7 @@ pub struct ClearAllSessions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct AllSessionsCleared {
     /// How many sessions there were.
     pub cleared_sessions: u64,
@@ -90,6 +92,7 @@ impl From<SessionKey> for GetSession {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct SessionFound {
     /// The session's name, or null.
     pub session_key: Option<SessionKey>,
@@ -121,6 +124,7 @@ impl From<SessionKey> for DescribeSession {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct SessionDescribed {
     /// What is known of it; null when there is no such session.
     pub session: Option<SessionSummary>,
@@ -145,6 +149,7 @@ pub struct GetAllSessions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct SessionPage {
     /// The sessions in the order of their names (as bytes of UTF-8). There may be fewer than asked
     /// for: a page also ends where its line would become too long.
@@ -159,6 +164,7 @@ pub struct SessionPage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct SessionEntry {
     /// The session's name.
     pub session_key: SessionKey,
@@ -187,6 +193,7 @@ pub struct ListSessions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct SessionList {
     /// The sessions in the order of their names (as bytes of UTF-8).
     pub sessions: Vec<SessionSummary>,
@@ -200,6 +207,7 @@ pub struct SessionList {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct SessionSummary {
     /// The session's name.
     pub session_key: SessionKey,
@@ -223,6 +231,7 @@ pub struct GetActiveSessionKey {}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct ActiveSessionKey {
     /// The name, or null when no session is active.
     pub session_key: Option<SessionKey>,
@@ -249,6 +258,7 @@ impl SetActiveSession {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct ActiveSessionSet {
     /// The session.
     pub session_key: SessionKey,

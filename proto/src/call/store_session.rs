@@ -102,6 +102,7 @@ impl<'de> Deserialize<'de> for Expected {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
 pub struct SessionStored {
     /// The session's name.
     pub session_key: SessionKey,

@@ -99,7 +99,7 @@ impl Origin {
                 Ok((Self::Keyring { account }, key))
             }
             KeySource::Credential => Ok((Self::Credential, Self::Credential.key(None, data_dir)?)),
-            KeySource::Unknown => Err(unavailable("this release knows no such source of a key".to_owned())),
+            _ => Err(unavailable("this release knows no such source of a key".to_owned())),
         }
     }
 

@@ -22,14 +22,11 @@ impl Draft<'_> {
         let keys = self.keys.ok_or(Locked)?;
         let slot = self.take_slot()?;
         let key = facts.public_key;
-        self.expire_key_pair(&key);
+        self.expire_sessions_of(&key);
         let before = self.vault.in_use.get(&key).or_else(|| self.vault.unused.get(&key)).cloned();
         let scope = if self.goes_with_sessions(&facts) { Scope::InUse } else { Scope::Unused };
         let pair = pair.seal(facts, keys, scope, slot);
-        if before.as_ref().is_none_or(|before| before.facts().kept != pair.facts().kept) {
-            let KeyPairFacts { kept, label, .. } = pair.facts().clone();
-            self.announce(EventKind::KeyPairCreated { public_key: key, kept, label });
-        }
+        self.announce_key_pair(pair.facts());
         if let Some(unused) = self.vault.remove_unused(&key) {
             self.changes.push(Change::Moved(key, unused.sealed().slot()));
         } else if let Some(in_use) = before {
@@ -89,15 +86,19 @@ impl Draft<'_> {
         Some(key)
     }
 
-    /// Removes the sessions that name a key pair, and the pair with them, if the vault has it and all of them have
-    /// expired. Answers whether that was so.
-    pub(in crate::vault) fn expire_key_pair(&mut self, key: &PublicKey) -> bool {
-        let has_expired = self.vault.in_use.contains_key(key) && self.vault.key_pair(key, self.now).is_none();
-        if has_expired {
+    /// Removes the sessions that name a key pair, if all of them have expired; and the pair with them, if it goes with
+    /// them. It is then not among those of which reads tell.
+    pub(in crate::vault) fn expire_sessions_of(&mut self, key: &PublicKey) {
+        if self.vault.naming(key, self.now).next().is_none() {
             for session in self.vault.sessions_of(key) {
                 self.expire(session);
             }
         }
-        has_expired
+    }
+
+    /// Says that a key pair is there, and what is known of it now.
+    pub(super) fn announce_key_pair(&mut self, facts: &KeyPairFacts) {
+        let KeyPairFacts { public_key, kept, label, .. } = facts.clone();
+        self.announce(EventKind::KeyPairCreated { public_key, kept, label });
     }
 }

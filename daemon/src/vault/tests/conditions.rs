@@ -144,3 +144,35 @@ fn a_session_is_described_without_being_opened() {
     let listed = bench.vault.list_sessions(&ListSessions::default(), Timestamp::from_secs(START)).sessions;
     assert_eq!(listed, [active, b]);
 }
+
+#[test]
+fn a_session_that_has_expired_is_none_for_the_one_that_takes_its_name() {
+    for sweeps in [false, true] {
+        let mut bench = Bench::new();
+        bench.log_in("a", 10);
+        bench.now += 10;
+        if sweeps {
+            bench.pass_time(0);
+        }
+        let next = bench.create_key_pair();
+        bench.events.clear();
+        let stored = bench.apply(call("a", &next, START + 500, |login| login.activates = false)).unwrap();
+        assert_eq!((stored.replaced_public_key, stored.active, bench.active()), (None, false, None), "swept: {sweeps}");
+        let replaced =
+            |event: &EventKind| matches!(event, EventKind::SessionCleared { reason: RemovalReason::Replaced, .. });
+        assert!(!bench.events.iter().any(replaced), "{:?}", bench.events);
+    }
+}
+
+#[test]
+fn a_key_pair_that_is_taken_in_when_its_session_has_expired_is_there() {
+    let mut bench = Bench::new();
+    let pair = NewKeyPair::generate(bench.now()).unwrap();
+    let public_key = *pair.public_key();
+    bench.apply(login("a", &public_key, START + 10)).unwrap();
+    bench.now += 10;
+    assert!(bench.apply(pair).unwrap().created);
+    assert!(bench.holds(&public_key) && bench.vault.unused_count() == 1);
+    bench.pass_time(0);
+    assert!(bench.holds(&public_key));
+}
