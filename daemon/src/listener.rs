@@ -137,8 +137,9 @@ impl Socket {
                     number += 1;
                     let is_full = connections.len() >= max_connections;
                     let most = if is_full { 0 } else { max_connections };
+                    // Counted before it is served, for it may ask at once.
+                    service.connections.store(connections.len() as u64 + 1, Ordering::Relaxed);
                     connections.spawn(admit(stream, number, Arc::clone(service), allowed.clone(), most));
-                    service.connections.store(connections.len() as u64, Ordering::Relaxed);
                 }
                 Err(error) => {
                     // Most likely there is no file descriptor left. Connections that close free some.

@@ -1,7 +1,8 @@
 //! [`Event`]: what the daemon pushes to a subscriber after a change is on disk.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::form::text;
 use crate::{KeySource, Label, PublicKey, SessionKey};
 
 /// One change of the vault, as every subscriber sees it: after it is durable, in commit order.
@@ -100,7 +101,7 @@ pub enum EventKind {
 }
 
 /// The type of an event, for those who want only some.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -153,6 +154,15 @@ impl EventType {
             Self::VaultUnlocked => "vaultUnlocked",
             Self::VaultRekeyed => "vaultRekeyed",
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for EventType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const FORM: &str = "\"sessionStored\", \"sessionCleared\", \"keyPairCreated\", \"keyPairDeleted\", \
+                            \"activeSessionChanged\", \"sessionExpiring\", \"vaultLocked\", \"vaultUnlocked\" or \
+                            \"vaultRekeyed\"";
+        text(deserializer, FORM, |name| Self::ALL.iter().find(|event_type| event_type.as_str() == name).copied())
     }
 }
 
@@ -234,6 +244,9 @@ mod tests {
     fn a_type_is_called_what_its_events_say() {
         for event_type in EventType::ALL {
             assert_eq!(serde_json::to_value(event_type).unwrap(), event_type.as_str());
+            assert_eq!(serde_json::from_value::<EventType>(event_type.as_str().into()).unwrap(), *event_type);
+            let form = serde_json::from_str::<EventType>("\"x\"").unwrap_err().to_string();
+            assert!(form.contains(&format!("\"{}\"", event_type.as_str())), "{form}");
         }
     }
 

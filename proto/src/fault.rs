@@ -89,7 +89,7 @@ codes! {
     SessionExpired = "SESSION_EXPIRED", -32000;
     /// The key is not on the curve, or its halves do not match.
     InvalidKeyPair = "INVALID_KEY_PAIR", -32000;
-    /// A session names the key pair: clear the session instead.
+    /// A session names the key pair: clear the session first.
     KeyPairInUse = "KEY_PAIR_IN_USE", -32000;
     /// The vault is locked: unlock it first.
     VaultLocked = "VAULT_LOCKED", -32000;
@@ -97,9 +97,11 @@ codes! {
     WrongPassphrase = "WRONG_PASSPHRASE", -32000;
     /// A wrong passphrase was given just before; `data.retryAfterSeconds` says when to try again.
     UnlockDelayed = "UNLOCK_DELAYED", -32000;
-    /// The key file, keyring or credential that the vault's key comes from cannot be read.
+    /// The key file, keyring or credential that the wrapping key comes from cannot be read, or is not the vault's; or the
+    /// vault's root key is not that of its records.
     KeyUnavailable = "KEY_UNAVAILABLE", -32000;
-    /// The disk failed. Nothing more is written until the daemon is restarted.
+    /// The disk is full, and nothing was changed; or it failed, and nothing more is stored until the daemon is restarted.
+    /// Reads and removals go on. The message says what is known of the call.
     StorageError = "STORAGE_ERROR", -32000;
     /// The daemon serves other users only when it was started with `--allow-uid`.
     AccessDenied = "ACCESS_DENIED", -32000;
@@ -227,10 +229,10 @@ impl Fault {
         self
     }
 
-    /// Names the claim at fault.
+    /// Names the parameter at fault, or the claim.
     #[must_use]
-    pub fn on_claim(mut self, claim: &'static str) -> Self {
-        self.data.field = Some(claim.to_owned());
+    pub fn on_field(mut self, field: &'static str) -> Self {
+        self.data.field = Some(field.to_owned());
         self
     }
 }

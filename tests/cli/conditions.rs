@@ -88,7 +88,7 @@ fn an_imported_key_is_kept_and_a_new_one_only_if_that_is_said() {
     assert!(status.contains("0 in use, 0 unused, 1 kept"), "{status}");
 
     let kept = kept["publicKey"].as_str().unwrap();
-    assert_eq!(vault.json("", &["key", "rm", kept, "--if-exists"])["deleted"], true);
+    assert_eq!(vault.json("", &["key", "rm", kept, "--if-exists", "--yes"])["deleted"], true);
     for name in [kept, &kept[..12]] {
         assert_eq!(vault.json("", &["key", "rm", name, "--if-exists"])["deleted"], false);
         let ran = vault.run("", &["key", "rm", name]);
@@ -125,4 +125,50 @@ fn only_events_that_are_asked_for_are_shown() {
     let ran = watcher.join().unwrap();
     assert!(ran.exit == Exit::Done && ran.out.contains("cleared b (cleared)"), "{}", ran.out);
     assert_eq!(vault.run("", &["watch", "--type", "tooHot"]).exit, Exit::Usage);
+}
+
+#[test]
+fn a_session_whose_name_looks_like_a_secret_is_handled_if_it_is_there() {
+    let vault = vault();
+    let name = "5f".repeat(32);
+    let mut client = vault.daemon.connect();
+    vault.daemon.log_in(&mut client, &name, 1000);
+    vault.daemon.log_in(&mut client, "other", 1000);
+    assert!(vault.run("", &["show", &name]).out.contains(&name));
+    assert_eq!(vault.run("", &["use", &name]).exit, Exit::Done);
+    assert_eq!(vault.run("{}", &["stamp", "--session", &name]).exit, Exit::Done);
+    assert_eq!(vault.run("", &["clear", &name]).exit, Exit::Done);
+    for args in [["show", &name], ["use", &name], ["clear", &name]] {
+        let ran = vault.run("", &args);
+        assert!(
+            ran.exit == Exit::Usage && !ran.err.contains(&name) && ran.err.contains("looks like a secret"),
+            "{}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn secrets_of_other_shapes_are_known_where_a_name_is_expected() {
+    let vault = vault();
+    let hex = fixture_key_pair()["privateKey"].as_str().unwrap().to_owned();
+    let scalar = "0l2xLwSqH_ShJAnvseGeXLvJBLCsG6ACGpBZRcjGaSc";
+    for secret in [format!("0x{hex}"), format!(r#"{{"kty":"EC","crv":"P-256","d":"{scalar}"}}"#), scalar.to_owned()] {
+        for args in [&["show", &secret][..], &["store", &secret], &["key", "new", "--label", &secret]] {
+            let ran = vault.run("", args);
+            assert!(ran.exit == Exit::Usage && !ran.err.contains(&secret), "{args:?}: {}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn a_kept_key_pair_is_not_deleted_by_the_way() {
+    let vault = vault();
+    let kept = vault.json("", &["key", "new", "--keep"])["publicKey"].as_str().unwrap().to_owned();
+    let ran = vault.run("", &["key", "rm", &kept[..10]]);
+    assert!(ran.exit == Exit::Usage && ran.err.contains("--yes"), "{}", ran.err);
+    assert!(vault.run("", &["key", "rm", &kept[..10], "--yes"]).out.contains("deleted"));
+    let imported = vault.run(fixture_key_pair()["privateKey"].as_str().unwrap(), &["key", "import"]);
+    let again = vault.run(fixture_key_pair()["privateKey"].as_str().unwrap(), &["key", "import", "--no-keep"]);
+    assert!(imported.err.is_empty() && again.err.contains("keeps it"), "{}", again.err);
 }

@@ -4,17 +4,44 @@
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use keyfob::Client;
-use keyfob_proto::{ApiKeyPairEntry, Code, Fault, Label, ListApiKeyPairs, PublicKey, SessionKey};
+use keyfob::{Client, Error};
+use keyfob_proto::{ApiKeyPairEntry, Code, Fault, Label, ListApiKeyPairs, PublicKey, SessionDescribed, SessionKey};
 
 use super::Failure;
 
-/// Reads the name of a session.
+/// Reads the name of a session that there need not be.
 pub(super) fn session_name(text: &str) -> Result<SessionKey, String> {
-    if is_secret(text) {
-        return Err("that looks like a secret, not like the name of a session. Secrets go through stdin".to_owned());
-    }
+    if is_secret(text) { Err(LIKE_A_SECRET.to_owned()) } else { any_name(text) }
+}
+
+/// What is said of a name that looks like a secret.
+const LIKE_A_SECRET: &str = "that looks like a secret, not like the name of a session. Secrets go through stdin";
+
+fn any_name(text: &str) -> Result<SessionKey, String> {
     text.parse().map_err(|error: keyfob_proto::SessionKeyError| error.to_string())
+}
+
+/// The name of a session that there should be. One that looks like a secret is only believed if there is one.
+#[derive(Clone, Debug)]
+pub(super) struct Named(SessionKey);
+
+impl Named {
+    /// Reads a name.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        any_name(text).map(Self)
+    }
+
+    /// The session's name.
+    pub(super) fn find(self, client: &Client) -> Result<SessionKey, Failure> {
+        if !is_secret(self.0.as_str()) {
+            return Ok(self.0);
+        }
+        match client.describe_session().named(&self.0).wait() {
+            Ok(SessionDescribed { session: None, .. }) => Err(Failure::Input(LIKE_A_SECRET.to_owned())),
+            Err(Error::Fault(fault)) if fault.data.code == Code::SessionExpired => Ok(self.0),
+            found => found.map(|_| self.0).map_err(Failure::from),
+        }
+    }
 }
 
 /// Reads a public key, whole.
@@ -39,8 +66,11 @@ pub(super) fn is_secret(text: &str) -> bool {
     let kinds = [char::is_ascii_lowercase, char::is_ascii_uppercase, char::is_ascii_digit];
     let is_mixed = |part: &str| kinds.iter().all(|kind| part.chars().any(|c| kind(&c)));
     let mut runs = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '+').filter(|part| part.len() >= RUN);
-    let has_run = runs.any(|run| is_hex(run) || is_mixed(run));
-    text.contains("eyJ") || has_run || text.contains("-----BEGIN")
+    let has_run = runs.any(|run| is_hex(run.trim_start_matches("0x")) || is_mixed(run));
+    // 32 bytes in base64url, alone or in a JWK.
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c));
+    let has_scalar = words.any(|word| word.len() == 43 && is_mixed(word));
+    text.contains("eyJ") || has_run || has_scalar || text.contains("-----BEGIN") || text.contains("\"kty\"")
 }
 
 /// A path as it may be shown: one that looks like a secret was most likely meant for somewhere else.

@@ -1,24 +1,24 @@
 use clap::Args;
 use keyfob::Client;
-use keyfob_proto::{ClearAllSessions, ClearSession, DescribeSession, PublicKey, SessionDescribed, SessionKey};
+use keyfob_proto::{ApiKeyPairEntry, ClearAllSessions, ClearSession, DescribeSession, PublicKey, SessionDescribed};
 
-use super::arguments::{public_key, session_name};
+use super::arguments::{Named, public_key};
 use super::complete::{key_names, session_names};
 use super::output::{count, name};
-use super::{Failure, Session};
+use super::{Failure, Session, arguments};
 
 /// Clear a session with its key pair, or all of them
 ///
-/// One atomic step: afterwards the session, its key pair (unless another session names it too) and,
-/// if it was active, the active pointer are gone. With --all every session goes; unused key pairs
-/// stay, see `keyfob key prune`.
+/// One atomic step: afterwards the session, its key pair (unless it is kept, or another session names it too) and,
+/// if it was active, the active pointer are gone. With --all every session goes; unused and kept key pairs
+/// stay, see `keyfob key`.
 ///
 /// Example: keyfob clear work
 #[derive(Debug, Args)]
 pub(super) struct Clear {
     /// The session [default: the one that KEYFOB_SESSION names, else the active one]
-    #[arg(conflicts_with = "all", value_parser = session_name, add = session_names())]
-    key: Option<SessionKey>,
+    #[arg(conflicts_with = "all", value_parser = Named::read, add = session_names())]
+    key: Option<Named>,
 
     /// Clear every session; without a terminal to ask on, this needs --yes
     #[arg(long)]
@@ -44,7 +44,7 @@ impl Clear {
             return clear_all(&client, self.yes, self.if_exists, session);
         }
         let call = ClearSession {
-            session_key: session.named_session(self.key)?,
+            session_key: session.named_session(self.key, &client)?,
             if_public_key: self.if_key,
             if_exists: self.if_exists,
         };
@@ -74,7 +74,11 @@ fn clear(client: &Client, call: ClearSession, yes: bool, session: &mut Session<'
         && session.output.io.can_ask
         && let Ok(SessionDescribed { session: Some(there), .. }) = client.call(there).wait()
     {
-        session.confirm(false, &format!("Clear session {} and its key pair?", name(&there.session_key)))?;
+        let pairs = arguments::key_pairs(client)?;
+        let goes =
+            |pair: &ApiKeyPairEntry| pair.public_key == there.public_key && !pair.kept && pair.session_count == 1;
+        let and_its_key_pair = if pairs.iter().any(goes) { " and its key pair" } else { ", not its key pair" };
+        session.confirm(false, &format!("Clear session {}{and_its_key_pair}?", name(&there.session_key)))?;
     }
     let cleared = client.call(call).wait()?;
     let Some(key) = cleared.session_key.as_ref().filter(|_| cleared.cleared) else {
@@ -82,7 +86,7 @@ fn clear(client: &Client, call: ClearSession, yes: bool, session: &mut Session<'
     };
     let pair = match &cleared.deleted_public_key {
         Some(key) => format!("its key pair {key} is deleted"),
-        None => "no key pair was deleted".to_owned(),
+        None => "no key pair was deleted (it is kept, or another session's too, or not there)".to_owned(),
     };
     let active = if cleared.was_active { "; no session is active now" } else { "" };
     session.output.print(&cleared, format!("cleared {}; {pair}{active}", name(key)))

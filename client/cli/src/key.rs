@@ -65,7 +65,7 @@ impl New {
 ///
 /// The private key is read from stdin, a file or the environment, never from an argument: 64 hex characters, a key file of
 /// Turnkey's command line (HEX:p256), PEM (SEC 1 or PKCS 8) or a JWK. The public key is derived from it. It is kept until
-/// `key rm` deletes it.
+/// `key rm` deletes it. Importing one that the vault has only keeps it, and gives it the label.
 ///
 /// Example: keyfob key import --file ~/.config/turnkey/keys/default.private
 #[derive(Debug, Args)]
@@ -95,7 +95,11 @@ impl Import {
         let call = CreateApiKeyPair { external_key_pair: Some(external), keep: !self.no_keep, label: self.label };
         let client = session.connect()?;
         let created = session.unlocked(&client, |client| client.call(call.clone()).wait())?;
-        session.output.print(&created, created.public_key)
+        session.output.print(&created, created.public_key)?;
+        if self.no_keep && created.kept {
+            session.output.note("the vault has it already, and keeps it: `keyfob key rm` deletes it")?;
+        }
+        Ok(())
     }
 }
 
@@ -175,8 +179,15 @@ impl Rm {
             found => found?,
         };
         let pairs = arguments::key_pairs(&client)?;
-        if pairs.iter().any(|pair| pair.public_key == public_key && pair.session_count == 0) {
-            session.confirm(self.yes, &format!("Delete the key pair {public_key}?"))?;
+        match pairs.iter().find(|pair| pair.public_key == public_key && pair.session_count == 0) {
+            // It is there because somebody meant it to stay.
+            Some(pair) if pair.kept => {
+                let label = pair.label.as_ref().map(|label| format!(" \"{}\"", printable(label.as_str())));
+                let question = format!("Delete the key pair {public_key}{}, which is kept?", label.unwrap_or_default());
+                session.confirm_in_any_case(self.yes, &question)?;
+            }
+            Some(_) => session.confirm(self.yes, &format!("Delete the key pair {public_key}?"))?,
+            None => {}
         }
         let deleted = client.call(DeleteApiKeyPair { public_key, if_exists: self.if_exists }).wait()?;
         if !deleted.deleted {

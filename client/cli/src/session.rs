@@ -7,8 +7,9 @@ use keyfob::{Access, Client, Error};
 use keyfob_proto::{Code, KeySource, Place, SessionKey};
 use zeroize::Zeroizing;
 
+use super::arguments::Named;
 use super::output::Output;
-use super::{Failure, Io, Options, arguments, input, unlock};
+use super::{Failure, Io, Options, input, unlock};
 
 /// One run of the command: its options, its output, its way to the vault.
 pub(super) struct Session<'a, 'io> {
@@ -45,13 +46,13 @@ impl Session<'_, '_> {
     }
 
     /// The session that is meant: the one that was given, else the one that `KEYFOB_SESSION` names; none: the active one.
-    pub(super) fn named_session(&self, given: Option<SessionKey>) -> Result<Option<SessionKey>, Failure> {
+    pub(super) fn named_session(&self, given: Option<Named>, client: &Client) -> Result<Option<SessionKey>, Failure> {
         match env::var("KEYFOB_SESSION") {
             Ok(name) if given.is_none() && !name.is_empty() => {
                 let told = |error| Failure::Input(format!("KEYFOB_SESSION: {error}"));
-                arguments::session_name(&name).map(Some).map_err(told)
+                Named::read(&name).map_err(told)?.find(client).map(Some)
             }
-            _ => Ok(given),
+            _ => given.map(|name| name.find(client)).transpose(),
         }
     }
 

@@ -2,7 +2,7 @@ use clap::Args;
 use keyfob_proto::{Code, Fault, GetSession, Session as VaultSession, SessionKey};
 use serde_json::json;
 
-use super::arguments::session_name;
+use super::arguments::Named;
 use super::complete::session_names;
 use super::escape::printable;
 use super::output::{name, session_json};
@@ -16,8 +16,8 @@ use super::{Failure, Session};
 #[derive(Debug, Args)]
 pub(super) struct Show {
     /// The session [default: the one that KEYFOB_SESSION names, else the active one]
-    #[arg(value_parser = session_name, add = session_names())]
-    key: Option<SessionKey>,
+    #[arg(value_parser = Named::read, add = session_names())]
+    key: Option<Named>,
 
     /// Print the session token too
     #[arg(long)]
@@ -26,8 +26,8 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let key = session.named_session(self.key)?;
         let client = session.connect()?;
+        let key = session.named_session(self.key, &client)?;
         let call = GetSession { session_key: key.clone() };
         let found = session.unlocked(&client, |client| client.call(call.clone()).wait())?;
         match (found.session_key, found.session) {

@@ -1,8 +1,8 @@
 use clap::Args;
 use keyfob::{Client, proto};
-use keyfob_proto::{Payload, SessionKey, SignatureFormat};
+use keyfob_proto::{Payload, SignatureFormat};
 
-use super::arguments::{KeyName, session_name};
+use super::arguments::{KeyName, Named};
 use super::complete::{key_names, session_names};
 use super::input::PayloadSource;
 use super::{Failure, Session};
@@ -12,8 +12,8 @@ use super::{Failure, Session};
 #[group(multiple = false)]
 struct Signer {
     /// Sign for this session [default: the one that KEYFOB_SESSION names, else the active one]
-    #[arg(long, value_name = "KEY", value_parser = session_name, add = session_names())]
-    session: Option<SessionKey>,
+    #[arg(long, value_name = "KEY", value_parser = Named::read, add = session_names())]
+    session: Option<Named>,
 
     /// Sign with this key pair, named by its public key or the first 8 or more characters of it
     #[arg(long, value_name = "HEX", value_parser = KeyName::read, add = key_names())]
@@ -26,7 +26,7 @@ impl Signer {
         if let Some(key) = self.key {
             return Ok(key.find(client)?.into());
         }
-        Ok(session.named_session(self.session)?.map(proto::Signer::from).unwrap_or_default())
+        Ok(session.named_session(self.session, client)?.map(proto::Signer::from).unwrap_or_default())
     }
 }
 

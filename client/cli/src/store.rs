@@ -34,7 +34,7 @@ pub(super) struct Store {
     #[arg(long)]
     without_key_pair: bool,
 
-    /// Take a kept key pair into the session: it goes when the session is cleared
+    /// Keep its key pair no longer: it goes when the session is cleared
     #[arg(long)]
     adopt_key_pair: bool,
 
@@ -44,7 +44,10 @@ pub(super) struct Store {
 
 /// Reads what has to be there.
 fn expected(text: &str) -> Result<Expected, String> {
-    if text == "none" { Ok(Expected::Nothing) } else { public_key(text).map(Expected::KeyPair) }
+    if text == "none" {
+        return Ok(Expected::Nothing);
+    }
+    public_key(text).map(Expected::KeyPair).map_err(|error| format!("{error}; or `none`"))
 }
 
 impl Store {

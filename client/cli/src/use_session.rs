@@ -1,7 +1,6 @@
 use clap::Args;
-use keyfob_proto::SessionKey;
 
-use super::arguments::session_name;
+use super::arguments::Named;
 use super::complete::session_names;
 use super::output::name;
 use super::{Failure, Session};
@@ -14,13 +13,14 @@ use super::{Failure, Session};
 #[derive(Debug, Args)]
 pub(super) struct Use {
     /// The session
-    #[arg(value_parser = session_name, add = session_names())]
-    key: SessionKey,
+    #[arg(value_parser = Named::read, add = session_names())]
+    key: Named,
 }
 
 impl Use {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let set = session.connect()?.set_active_session(self.key).wait()?;
+        let client = session.connect()?;
+        let set = client.set_active_session(self.key.find(&client)?).wait()?;
         session.output.print(&set, format!("{} is active", name(&set.session_key)))
     }
 }

@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use keyfob::{Error, Events};
-use keyfob_proto::{Event, EventKind, EventType, RemovalReason, SessionKey, Subscribe};
+use keyfob::{Client, Error, Events};
+use keyfob_proto::{Event, EventKind, EventType, RemovalReason, Subscribe};
 
-use super::arguments::session_name;
+use super::arguments::Named;
 use super::complete::session_names;
 use super::escape::printable;
 use super::output::{name, wrapping_key};
@@ -29,9 +29,9 @@ pub(super) struct Watch {
     #[arg(long = "type", value_name = "TYPE", value_parser = event_types())]
     types: Vec<EventType>,
 
-    /// Only what happens to this session, and to the vault as a whole; may be given more than once
-    #[arg(long = "session", value_name = "KEY", value_parser = session_name, add = session_names())]
-    sessions: Vec<SessionKey>,
+    /// Only what happens to this session, and to the vault as a whole, and not to key pairs; up to 100 of them
+    #[arg(long = "session", value_name = "KEY", value_parser = Named::read, add = session_names())]
+    sessions: Vec<Named>,
 
     /// Go on when the daemon has stopped and another is there; it is started if need be, unless --no-start is given
     #[arg(long)]
@@ -50,9 +50,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 impl Watch {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let wanted = self.wanted();
+        let client = session.connect()?;
+        let wanted = self.wanted(&client)?;
         let mut left = self.count.unwrap_or(usize::MAX);
-        let mut events = session.connect()?.events_blocking(wanted)?;
+        let mut events = client.events_blocking(wanted)?;
         session.output.note("watching; interrupt to end")?;
         while left > 0 {
             match events.wait().unwrap_or(Err(Error::Ended)) {
@@ -71,10 +72,13 @@ impl Watch {
     }
 
     /// The events that are asked for.
-    fn wanted(&self) -> Subscribe {
+    fn wanted(&self, client: &Client) -> Result<Subscribe, Failure> {
+        if self.sessions.len() > Subscribe::MAX_SESSIONS {
+            return Err(Failure::Input(format!("--session may be given {} times at most", Subscribe::MAX_SESSIONS)));
+        }
+        let keys = self.sessions.iter().map(|name| name.clone().find(client)).collect::<Result<Vec<_>, _>>()?;
         let types = (!self.types.is_empty()).then(|| self.types.clone());
-        let session_keys = (!self.sessions.is_empty()).then(|| self.sessions.clone());
-        Subscribe { types, session_keys }
+        Ok(Subscribe { types, session_keys: (!keys.is_empty()).then_some(keys) })
     }
 }
 

@@ -5,7 +5,7 @@ import { KeyfobError } from "./error.js";
 import { EventStream, type EventStreamOptions } from "./events.js";
 import { Calls, type Method, type Params } from "./generated/calls.js";
 import type { Methods, Subscribe } from "./generated/protocol.js";
-import type { ClientOptions } from "./options.js";
+import { positive, type ClientOptions } from "./options.js";
 import { Way } from "./way.js";
 
 /** The most calls that may wait for an answer at once. */
@@ -104,6 +104,7 @@ export class Client extends Calls {
 
   #newCall(method: Method, params: object, { signal, timeoutMs = this.#way.timeouts.call }: CallOptions): Call {
     const notSent = { outcome: "not-sent" } as const;
+    positive("timeoutMs", timeoutMs);
     if (this.#isClosed) {
       throw new KeyfobError("CLOSED", `${method}: the client was closed`, notSent);
     }

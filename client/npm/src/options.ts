@@ -26,8 +26,16 @@ export interface Timeouts {
 /** The timeouts of these options. */
 export function timeoutsOf(options: ClientOptions): Timeouts {
   return {
-    connect: options.connectTimeoutMs ?? 5_000,
-    start: options.startTimeoutMs ?? 30_000,
-    call: options.callTimeoutMs ?? 30_000,
+    connect: positive("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
+    start: positive("startTimeoutMs", options.startTimeoutMs ?? 30_000),
+    call: positive("callTimeoutMs", options.callTimeoutMs ?? 30_000),
   };
+}
+
+/** The number, which has to be over 0: anything else would end a wait before it began. */
+export function positive(name: string, number: number): number {
+  if (number > 0) {
+    return number;
+  }
+  throw new RangeError(`${name} has to be a number over 0`);
 }

@@ -208,3 +208,11 @@ test("no error shows what the call was given", async (t) => {
     assert.ok(!shown.includes(secret) && !shown.includes(Buffer.from(secret).toString("base64")), shown);
   }
 });
+
+test("a time that is none is refused before anything is sent", async (t) => {
+  const client = await vault(t);
+  for (const timeoutMs of [0, -1, Number.NaN]) {
+    await assert.rejects(client.lock({}, { timeoutMs }), RangeError);
+  }
+  assert.equal((await client.status()).lock.locked, false);
+});

@@ -49,7 +49,9 @@ impl Undecided {
             if removal == Removal::All {
                 // Those that were to be kept from now on, when the batch failed.
                 let went: Vec<_> = draft.vault().unused_of(before).collect();
-                went.into_iter().for_each(|key| draft.repeat(&Removal::KeyPair(key)));
+                for key in went {
+                    draft.repeat(&Removal::KeyPair(key));
+                }
             }
         }
         let drafted = draft.finish();

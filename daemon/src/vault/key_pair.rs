@@ -55,7 +55,8 @@ impl NewKeyPair {
         let hex = external.private_key.expose().as_bytes();
         let private_key = Key::try_fill(|bytes| {
             let is_hex = hex.len() == 2 * bytes.len() && HEXLOWER_PERMISSIVE.decode_mut(hex, bytes).is_ok();
-            is_hex.then_some(()).ok_or_else(|| wrong("the private key must be 64 hex characters"))
+            let not_hex = || wrong("the private key must be 64 hex characters").on_field("externalKeyPair.privateKey");
+            is_hex.then_some(()).ok_or_else(not_hex)
         })?;
         if !is_on_curve(&external.public_key) {
             return Err(wrong("the public key is not a point of P-256"));

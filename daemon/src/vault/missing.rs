@@ -58,10 +58,10 @@ pub(super) fn no_active_session() -> Fault {
 /// The fault of a call that expects another session than the one that is there: one that names this key pair, or none.
 pub(super) fn another_session(key: &SessionKey, there: Option<&PublicKey>) -> Fault {
     let is = match there {
-        Some(public_key) => format!("the session {:?} names another key pair, {public_key}", key.as_str()),
+        Some(public_key) => format!("there is a session {:?} that names the key pair {public_key}", key.as_str()),
         None => format!("there is no session {:?}", key.as_str()),
     };
-    let message = format!("{is}: somebody has stored or cleared it meanwhile, and nothing was changed");
+    let message = format!("{is}, which is not what the call expects, so nothing was changed");
     let fault = Fault::new(Code::Conflict, message).on_session(key);
     match there {
         Some(public_key) => fault.on_key_pair(*public_key),
@@ -71,7 +71,9 @@ pub(super) fn another_session(key: &SessionKey, there: Option<&PublicKey>) -> Fa
 
 /// The fault of a call that needs a key pair which the vault does not have.
 pub(super) fn no_key_pair(key: &PublicKey) -> Fault {
-    let message = format!("the vault has no key pair {key}; `keyfob key list` shows those there are");
+    let message = format!(
+        "the vault has no key pair {key}; `keyfob key list` shows those there are, `keyfob key import` adds one"
+    );
     Fault::new(Code::KeyPairNotFound, message).on_key_pair(*key)
 }
 

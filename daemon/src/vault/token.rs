@@ -131,7 +131,7 @@ impl Wrong {
     fn fault(self) -> Fault {
         let fault = Fault::new(Code::InvalidToken, self.message);
         match self.claim {
-            Some(claim) => fault.on_claim(claim),
+            Some(claim) => fault.on_field(claim),
             None => fault,
         }
     }

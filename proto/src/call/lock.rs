@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Secret;
 use crate::call::present;
-use crate::form::wrong;
+use crate::form::text;
 
 /// Locks the vault: its keys leave the daemon's memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,10 +77,13 @@ impl Rekey {
 
 /// Reads a source that this release knows.
 fn known_source<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeySource, D::Error> {
-    match KeySource::deserialize(deserializer) {
-        Ok(KeySource::Unknown) | Err(_) => Err(wrong(r#""keyFile", "passphrase", "keyring" or "credential""#)),
-        known => known,
-    }
+    text(deserializer, r#""keyFile", "passphrase", "keyring" or "credential""#, |source| match source {
+        "keyFile" => Some(KeySource::KeyFile),
+        "passphrase" => Some(KeySource::Passphrase),
+        "keyring" => Some(KeySource::Keyring),
+        "credential" => Some(KeySource::Credential),
+        _ => None,
+    })
 }
 
 /// The vault has a new root key.

@@ -18,12 +18,12 @@ use crate::{Code, Fault};
 pub(super) fn why_invalid<C: Call>(params: &str) -> Fault {
     let method = C::METHOD;
     let Ok(raw) = serde_json::from_str::<&RawValue>(params) else { return unreadable(method) };
-    let Err(error) = C::deserialize(Json { value: raw, beside: None }) else { return unreadable(method) };
+    let Err(error) = C::deserialize(Json::from(raw)) else { return unreadable(method) };
     let field = error.field();
     let message = match &error.problem {
         Problem::Missing(missing) => {
             // As null it says what form it has to have.
-            let form = match C::deserialize(Json { value: raw, beside: Some(missing) }) {
+            let form = match C::deserialize(Json { beside: Some(missing), ..Json::from(raw) }) {
                 Err(ParamError { problem: Problem::Form(form), .. }) => format!(": {form}"),
                 _ => String::new(),
             };
@@ -31,7 +31,12 @@ pub(super) fn why_invalid<C: Call>(params: &str) -> Fault {
         }
         Problem::Duplicate(twice) => format!("`{}` of {method} is given twice", field.as_deref().unwrap_or(twice)),
         Problem::Form(form) => match &field {
-            Some(field) => format!("`{field}` of {method} must be {form} (leave it out rather than null)"),
+            Some(field)
+                if error.is_null && !field.contains('.') && !form.contains("null") && !is_required::<C>(raw, field) =>
+            {
+                format!("`{field}` of {method} must be {form} (leave it out rather than null)")
+            }
+            Some(field) => format!("`{field}` of {method} must be {form}"),
             None => format!("the params of {method} must be {form}"),
         },
         Problem::Unknown([]) => format!("{method} takes no params"),
@@ -42,6 +47,12 @@ pub(super) fn why_invalid<C: Call>(params: &str) -> Fault {
         Problem::Unreadable => return unreadable(method),
     };
     Fault::new(Code::InvalidParams, message).on_params(method, field.as_deref())
+}
+
+/// Whether a call cannot do without a field that was given.
+fn is_required<C: Call>(params: &RawValue, field: &str) -> bool {
+    let without = C::deserialize(Json { without: Some(field), ..Json::from(params) });
+    matches!(without, Err(ParamError { problem: Problem::Missing(missing), .. }) if missing == field)
 }
 
 fn unreadable(method: &'static str) -> Fault {
@@ -68,7 +79,16 @@ mod tests {
             ("deleteApiKeyPair", "{}", Some("publicKey"), "66 hex characters"),
             ("storeSession", r#"{"sessionToken":7}"#, Some("sessionToken"), "must be a string"),
             ("storeSession", r#"{"sessionToken":"a","sessionToken":"b"}"#, Some("sessionToken"), "twice"),
-            ("clearSession", r#"{"sessionKey":null}"#, Some("sessionKey"), "1 to 512 bytes"),
+            ("clearSession", r#"{"sessionKey":null}"#, Some("sessionKey"), "UTF-8 (leave it out rather than null)"),
+            ("clearSession", r#"{"sessionKey":7}"#, Some("sessionKey"), "must be a string of 1 to 512 bytes of UTF-8"),
+            (
+                "subscribe",
+                r#"{"types":[{"sessionStored":null}]}"#,
+                Some("types"),
+                "an array whose elements are \"sessionStored\"",
+            ),
+            ("sign", r#"{"payload":"","format":{"der":null}}"#, Some("format"), "\"der\" or \"raw\""),
+            ("rekey", r#"{"keySource":{"keyFile":null}}"#, Some("keySource"), "\"keyFile\", "),
             ("clearSession", r#"{"ifExists":null}"#, Some("ifExists"), "true or false"),
             ("storeSession", r#"{"sessionToken":"a","ifPublicKey":""}"#, Some("ifPublicKey"), "or null"),
             ("clearSession", r#"{"sessionKey":""}"#, Some("sessionKey"), "1 to 512 bytes"),
@@ -78,7 +98,7 @@ mod tests {
             ("deleteApiKeyPair", r#"{"publicKey":"03AB"}"#, Some("publicKey"), "66 hex"),
             ("subscribe", r#"{"types":"a"}"#, Some("types"), "an array"),
             ("subscribe", r#"{"types":["a"]}"#, Some("types"), "\"sessionStored\""),
-            ("subscribe", r#"{"sessionKeys":[""]}"#, Some("sessionKeys"), "1 to 512 bytes"),
+            ("subscribe", r#"{"sessionKeys":[""]}"#, Some("sessionKeys"), "an array whose elements are a string"),
             ("stamp", r#"{"payload":"","signer":{}}"#, Some("signer"), "either sessionKey or publicKey"),
             ("stamp", r#"{"payload":"","signer":"active"}"#, Some("signer"), "an object"),
             (
@@ -90,7 +110,7 @@ mod tests {
             ("stamp", r#"{"payload":"","signer":{"sessionKey":7}}"#, Some("signer.sessionKey"), "1 to 512 bytes"),
             ("stamp", r#"{"payload":"","signer":{"other":7}}"#, Some("signer"), "it takes sessionKey, publicKey"),
             ("rekey", r#"{"keySource":"disk"}"#, Some("keySource"), "\"keyFile\", \"passphrase\""),
-            ("setLockAfter", r#"{"lockAfterSeconds":0}"#, Some("lockAfterSeconds"), "from 1 on"),
+            ("setLockAfter", r#"{"lockAfterSeconds":0}"#, Some("lockAfterSeconds"), "from 1 to"),
             ("sign", r#"{"payload":"?"}"#, Some("payload"), "base64"),
             ("sign", r#"{"payload":"","format":"pem"}"#, Some("format"), "\"der\" or \"raw\""),
             ("getAllSessions", r#"{"limit":0}"#, Some("limit"), "1 to 1000"),
@@ -110,6 +130,19 @@ mod tests {
             let (named, message) = fault(method, params);
             assert_eq!(named.as_deref(), field, "{method} {params}");
             assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn null_is_advised_against_only_where_leaving_out_will_do() {
+        for (method, params) in [
+            ("setActiveSession", r#"{"sessionKey":null}"#),
+            ("storeSession", r#"{"sessionToken":null}"#),
+            ("storeSession", r#"{"sessionToken":"x","ifPublicKey":""}"#),
+            ("createApiKeyPair", r#"{"externalKeyPair":{"publicKey":null}}"#),
+            ("clearSession", r#"{"sessionKey":7}"#),
+        ] {
+            assert!(!fault(method, params).1.contains("leave it out"), "{method} {params}");
         }
     }
 

@@ -39,7 +39,7 @@ impl From<SessionKey> for ClearSession {
 pub struct SessionCleared {
     /// Whether there was one. False only with [`ClearSession::if_exists`].
     pub cleared: bool,
-    /// The session that is gone; null where none was named and none was active.
+    /// The session that is gone, or that there was none of; null where none was named and none was active.
     pub session_key: Option<SessionKey>,
     /// The key pair that went with it; null when another session still names it, when it is kept, or when the vault
     /// never had it.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::call::{present, present_object};
-use crate::form::wrong;
+use crate::form::{text, wrong};
 use crate::{Payload, PublicKey, SessionKey};
 
 /// Which key pair signs.
@@ -83,7 +83,7 @@ impl Sign {
 }
 
 /// How a signature is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SignatureFormat {
@@ -92,6 +92,16 @@ pub enum SignatureFormat {
     Der,
     /// `r` and `s`, 32 bytes each, big-endian.
     Raw,
+}
+
+impl<'de> Deserialize<'de> for SignatureFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text(deserializer, "\"der\" or \"raw\"", |format| match format {
+            "der" => Some(Self::Der),
+            "raw" => Some(Self::Raw),
+            _ => None,
+        })
+    }
 }
 
 /// A signature.

@@ -93,7 +93,7 @@ impl<'de> Deserialize<'de> for Expected {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let key = Option::<PublicKey>::deserialize(deserializer);
         let key =
-            key.map_err(|_| wrong("the public key that it names, 66 hex characters; or null, if there may be none"));
+            key.map_err(|_| wrong("the public key that it names, 66 hex characters that begin with 02 or 03; or null, if there may be none"));
         key.map(|key| key.map_or(Self::Nothing, Self::KeyPair))
     }
 }

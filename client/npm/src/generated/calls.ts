@@ -73,7 +73,7 @@ export abstract class Calls {
   }
 
   /**
-   * Removes a session, its key pair unless another session names it too, and the active
+   * Removes a session, its key pair unless another session names it too or it is kept, and the active
    * pointer if it names this session: one atomic, durable step.
    *
    * Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when no session is named and none is active; `CONFLICT`.
@@ -245,8 +245,8 @@ export abstract class Calls {
   }
 
   /**
-   * Stores a session under its name, makes it the active one, and deletes the key pair of
-   * the session that it replaces unless that is still in use: one atomic, durable step.
+   * Stores a session under its name, makes it the active one unless the call says otherwise, and deletes the
+   * key pair of the session that it replaces unless that is still in use or kept: one atomic, durable step.
    *
    * Faults: `INVALID_TOKEN`, `SESSION_EXPIRED`, `KEY_PAIR_NOT_FOUND`, `CONFLICT`, `VAULT_LOCKED`.
    */

@@ -203,7 +203,7 @@ export interface SessionClearedEvent {
   sequence: number;
 }
 
-/** A key pair came into the vault, or is kept from now on. */
+/** A key pair came into the vault; or it was there, and is kept from now on, or no longer, or has another label. */
 export interface KeyPairCreatedEvent {
   type: "keyPairCreated";
   /** Whether it is kept. */
@@ -234,6 +234,8 @@ export interface KeyPairDeletedEvent {
 /** Another session is active now, or none. */
 export interface ActiveSessionChangedEvent {
   type: "activeSessionChanged";
+  /** The one that was active before, or null. */
+  previousSessionKey: SessionKey | null;
   /** The active session, or null. */
   sessionKey: SessionKey | null;
   /** Who asked for it; absent when nobody did (expiry). */
@@ -577,7 +579,7 @@ export interface SessionCleared {
    * never had it.
    */
   deletedPublicKey: PublicKey | null;
-  /** The session that is gone; null where none was named and none was active. */
+  /** The session that is gone, or that there was none of; null where none was named and none was active. */
   sessionKey: SessionKey | null;
   /** Whether it was the active session. If so, none is active now. */
   wasActive: boolean;
@@ -782,7 +784,7 @@ export interface StoreSession {
 export interface Subscribe {
   /**
    * The sessions whose events are wanted, at most 100; absent: all. It leaves out what
-   * happens to other sessions, and to key pairs; which session is active, and the vault itself, concern everybody.
+   * happens to other sessions, and to key pairs; what happens to the vault as a whole concerns everybody.
    */
   sessionKeys?: readonly SessionKey[] | undefined;
   /** The types of event that are wanted; absent: all. `Resync` comes in any case. */
@@ -843,7 +845,7 @@ export interface Methods {
    */
   clearAllSessions: { params: ClearAllSessions; reply: AllSessionsCleared };
   /**
-   * Removes a session, its key pair unless another session names it too, and the active
+   * Removes a session, its key pair unless another session names it too or it is kept, and the active
    * pointer if it names this session: one atomic, durable step.
    *
    * Faults: `NOT_FOUND`; `NO_SESSION_FOUND` when no session is named and none is active; `CONFLICT`.
@@ -961,8 +963,8 @@ export interface Methods {
    */
   status: { params: Status; reply: DaemonStatus };
   /**
-   * Stores a session under its name, makes it the active one, and deletes the key pair of
-   * the session that it replaces unless that is still in use: one atomic, durable step.
+   * Stores a session under its name, makes it the active one unless the call says otherwise, and deletes the
+   * key pair of the session that it replaces unless that is still in use or kept: one atomic, durable step.
    *
    * Faults: `INVALID_TOKEN`, `SESSION_EXPIRED`, `KEY_PAIR_NOT_FOUND`, `CONFLICT`, `VAULT_LOCKED`.
    */
@@ -998,11 +1000,11 @@ export type FaultCode =
   | "INVALID_REQUEST"
   /** The session token cannot be read, or lacks a claim; `data.field` names the claim at fault. */
   | "INVALID_TOKEN"
-  /** A session names the key pair: clear the session instead. */
+  /** A session names the key pair: clear the session first. */
   | "KEY_PAIR_IN_USE"
   /** The vault does not have that key pair. */
   | "KEY_PAIR_NOT_FOUND"
-  /** The key file, keyring or credential that the vault's key comes from cannot be read. */
+  /** The key file, keyring or credential that the wrapping key comes from cannot be read, or is not the vault's; or the vault's root key is not that of its records. */
   | "KEY_UNAVAILABLE"
   /** A line was begun and not ended in time; the connection is closed. */
   | "LINE_TIMEOUT"
@@ -1018,7 +1020,7 @@ export type FaultCode =
   | "SESSION_EXPIRED"
   /** The daemon is shutting down; the call had no effect. */
   | "SHUTTING_DOWN"
-  /** The disk failed. Nothing more is written until the daemon is restarted. */
+  /** The disk is full, and nothing was changed; or it failed, and nothing more is stored until the daemon is restarted. Reads and removals go on. The message says what is known of the call. */
   | "STORAGE_ERROR"
   /** The daemon serves as many connections as it may; close one. */
   | "TOO_MANY_CONNECTIONS"

@@ -12,6 +12,8 @@ pub(super) struct ParamError {
     /// The fields that lead there, the innermost first. They are known ones, so they are not what somebody typed.
     path: Vec<String>,
     pub(super) problem: Problem,
+    /// Whether what does not have its form is null.
+    pub(super) is_null: bool,
 }
 
 #[derive(Debug)]
@@ -40,11 +42,21 @@ impl ParamError {
         self.path.push(field);
         self
     }
+
+    /// That of an array one of whose elements is wrong.
+    pub(super) fn of_element(mut self) -> Self {
+        if let Problem::Form(form) = &mut self.problem
+            && self.path.is_empty()
+        {
+            *form = format!("an array whose elements are {form}");
+        }
+        self
+    }
 }
 
 impl From<Problem> for ParamError {
     fn from(problem: Problem) -> Self {
-        Self { path: Vec::new(), problem }
+        Self { path: Vec::new(), problem, is_null: false }
     }
 }
 

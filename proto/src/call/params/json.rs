@@ -14,11 +14,13 @@ pub(super) struct Json<'de> {
     pub(super) value: &'de RawValue,
     /// A field that is read as null too, if the value is an object.
     pub(super) beside: Option<&'static str>,
+    /// A field that is passed over, if the value is an object.
+    pub(super) without: Option<&'de str>,
 }
 
 impl<'de> From<&'de RawValue> for Json<'de> {
     fn from(value: &'de RawValue) -> Self {
-        Self { value, beside: None }
+        Self { value, beside: None, without: None }
     }
 }
 
@@ -33,6 +35,7 @@ impl<'de> Json<'de> {
             .deserialize_map(GatherMembers)
             .map_err(unreadable_json)?;
         given.extend(self.beside.map(|field| (field.to_owned(), RawValue::NULL)));
+        given.retain(|(name, _)| Some(name.as_str()) != self.without);
         given.reverse();
         Ok(Members { given, at_hand: None })
     }
@@ -145,7 +148,11 @@ impl<'de> MapAccess<'de> for Members<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ParamError> {
         let (field, value) = self.at_hand.take().ok_or(Problem::Unreadable)?;
-        seed.deserialize(Json::from(value)).map_err(|error: ParamError| error.within(field))
+        let is_null = value.get() == "null";
+        seed.deserialize(Json::from(value)).map_err(|mut error: ParamError| {
+            error.is_null |= is_null && error.field().is_none();
+            error.within(field)
+        })
     }
 }
 
@@ -156,6 +163,7 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
     type Error = ParamError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ParamError> {
-        self.0.next().map(|value| seed.deserialize(Json::from(value))).transpose()
+        let Some(value) = self.0.next() else { return Ok(None) };
+        seed.deserialize(Json::from(value)).map(Some).map_err(|error: ParamError| error.of_element())
     }
 }
