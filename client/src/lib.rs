@@ -18,8 +18,8 @@
 //! A [`Client`] is a handle on a vault; its methods are the protocol's calls, one each. What they answer is
 //! [`Prepared`]: it takes what the call may be given besides, and is made when it is awaited, or, where there is no async
 //! runtime, with [`Prepared::wait`]. [`Client::events`] is a stream of what happens in the vault. [`Access`] says which
-//! vault is meant, and starts the daemon when none answers. With the feature `turnkey`, the module `turnkey` has Turnkey's
-//! own client over a vault.
+//! vault is meant, and starts the daemon when none answers. With the features `turnkey` and
+//! `turnkey-client`, the module `turnkey` puts a vault under Turnkey's own client.
 //!
 //! One thread of the program reads and writes for all its clients. A call goes from [`Client`] to the task that owns its
 //! connection, from there as a line to the daemon, and its answer the same way back.
