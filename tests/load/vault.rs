@@ -203,7 +203,7 @@ pub(crate) fn request(method: &str, params: &Value) -> Vec<u8> {
 }
 
 fn store(name: &str, key: &str) -> Value {
-    json!({ "sessionToken": login::token(key, EXPIRY), "sessionKey": name })
+    json!({ "sessionToken": login::token(key, EXPIRY), "sessionKey": name, "withoutKeyPair": true })
 }
 
 fn text(value: &Value) -> String {
