@@ -119,19 +119,19 @@ impl Prepared<'_, StoreSession> {
     }
 }
 
-impl Prepared<'_, GetSession> {
-    /// This session, in place of the active one.
-    pub fn named(self, key: &SessionKey) -> Self {
-        self.with(|call| call.session_key = Some(key.clone()))
-    }
+/// The parameter of the calls that read one session.
+macro_rules! readers {
+    ($($call:ident)+) => {
+        $(impl Prepared<'_, $call> {
+            /// This session, in place of the active one.
+            pub fn named(self, key: &SessionKey) -> Self {
+                self.with(|call| call.session_key = Some(key.clone()))
+            }
+        })+
+    };
 }
 
-impl Prepared<'_, DescribeSession> {
-    /// This session, in place of the active one.
-    pub fn named(self, key: &SessionKey) -> Self {
-        self.with(|call| call.session_key = Some(key.clone()))
-    }
-}
+readers! { GetSession DescribeSession }
 
 /// The parameters of the calls that answer a page.
 macro_rules! pages {
@@ -187,42 +187,34 @@ impl Prepared<'_, ClearUnusedKeyPairs> {
     }
 }
 
+/// The parameter of the calls that sign.
+macro_rules! signers {
+    ($($call:ident)+) => {
+        $(impl Prepared<'_, $call> {
+            /// With the key pair of this session, or this key pair, in place of the active session's.
+            pub fn by(self, signer: impl Into<Signer>) -> Self {
+                self.with(|call| call.signer = signer.into())
+            }
+
+            /// With the key pair of this session.
+            pub fn with_session(self, key: &SessionKey) -> Self {
+                self.by(key.clone())
+            }
+
+            /// With this key pair.
+            pub fn with_key_pair(self, key: PublicKey) -> Self {
+                self.by(key)
+            }
+        })+
+    };
+}
+
+signers! { Sign Stamp }
+
 impl Prepared<'_, Sign> {
-    /// With the key pair of this session, or this key pair, in place of the active session's.
-    pub fn by(self, signer: impl Into<Signer>) -> Self {
-        self.with(|call| call.signer = signer.into())
-    }
-
-    /// With the key pair of this session.
-    pub fn with_session(self, key: &SessionKey) -> Self {
-        self.by(key.clone())
-    }
-
-    /// With this key pair.
-    pub fn with_key_pair(self, key: PublicKey) -> Self {
-        self.by(key)
-    }
-
     /// The signature as `r` and `s`, 32 bytes each, in place of DER.
     pub fn raw(self) -> Self {
         self.with(|call| call.format = Some(SignatureFormat::Raw))
-    }
-}
-
-impl Prepared<'_, Stamp> {
-    /// With the key pair of this session, or this key pair, in place of the active session's.
-    pub fn by(self, signer: impl Into<Signer>) -> Self {
-        self.with(|call| call.signer = signer.into())
-    }
-
-    /// With the key pair of this session.
-    pub fn with_session(self, key: &SessionKey) -> Self {
-        self.by(key.clone())
-    }
-
-    /// With this key pair.
-    pub fn with_key_pair(self, key: PublicKey) -> Self {
-        self.by(key)
     }
 }
 

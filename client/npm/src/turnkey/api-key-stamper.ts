@@ -4,17 +4,12 @@ import type { webcrypto } from "node:crypto";
 import type { Client } from "../client.js";
 import type { ApiKeyPairEntry, ExternalKeyPair, SignatureFormat, Signer } from "../generated/protocol.js";
 import { asked } from "./errors.js";
+import { CREATING, DELETING, LISTING_KEY_PAIRS, SIGNING, STAMPING } from "./operations.js";
 import { allPages } from "./pages.js";
 import { vaultStorage } from "./storage.js";
 
 /** The age, in seconds, from which on no login can be waiting for an unused key pair. The daemon's own default. */
 const MIN_UNUSED_SECONDS = 900;
-
-const CREATING = { failed: "Failed to create API key pair", code: TurnkeyErrorCodes.CREATE_API_KEY_PAIR_ERROR };
-const DELETING = { failed: "Failed to delete API key pair", code: TurnkeyErrorCodes.DELETE_API_KEY_PAIR_ERROR };
-const LISTING = { failed: "Failed to list API key pairs", code: TurnkeyErrorCodes.CLEAR_UNUSED_KEY_PAIRS_ERROR };
-const STAMPING = { failed: "Failed to stamp the request", code: TurnkeyErrorCodes.INTERNAL_ERROR };
-const SIGNING = { failed: "Failed to sign with API key", code: TurnkeyErrorCodes.INTERNAL_ERROR };
 
 /** The SDK's API-key stamper, with the key pairs in the vault. Each method but `listKeyPairs` is one call. */
 export class VaultApiKeyStamper extends CrossPlatformApiKeyStamper {
@@ -33,7 +28,7 @@ export class VaultApiKeyStamper extends CrossPlatformApiKeyStamper {
    * ones are not, nor those that the login of another app may be waiting for.
    */
   override async listKeyPairs(): Promise<string[]> {
-    const entries = await asked(LISTING, allKeyPairs(this.#vault));
+    const entries = await asked(LISTING_KEY_PAIRS, allKeyPairs(this.#vault));
     const newest = Date.now() / 1000 - MIN_UNUSED_SECONDS;
     return entries
       .filter(({ kept, sessionCount, createdAt }) => !kept && sessionCount === 0 && createdAt <= newest)

@@ -1,4 +1,4 @@
-import { TurnkeyClient, TurnkeyErrorCodes } from "@turnkey/core";
+import { TurnkeyClient } from "@turnkey/core";
 import type {
   ClearSessionParams,
   GetSessionParams,
@@ -15,6 +15,16 @@ import { Client } from "../client.js";
 import type { ClientOptions } from "../options.js";
 import { VaultApiKeyStamper } from "./api-key-stamper.js";
 import { asked } from "./errors.js";
+import {
+  CLEARING,
+  CLEARING_ALL,
+  LOGGING_OUT,
+  READING,
+  READING_ALL,
+  SIGNING,
+  STORING,
+  SWEEPING,
+} from "./operations.js";
 import { refreshSession } from "./refresh.js";
 import { readAllSessions, readSession } from "./session.js";
 import { vaultStorage } from "./storage.js";
@@ -26,15 +36,6 @@ export type TurnkeyConfig = Omit<TurnkeySDKClientConfig, "passkeyConfig" | "wall
 export interface IfPublicKey {
   ifPublicKey?: string;
 }
-
-const STORING = { failed: "Failed to store session", code: TurnkeyErrorCodes.STORE_SESSION_ERROR };
-const CLEARING = { failed: "Failed to clear session", code: TurnkeyErrorCodes.CLEAR_SESSION_ERROR };
-const CLEARING_ALL = { failed: "Failed to clear all sessions", code: TurnkeyErrorCodes.CLEAR_ALL_SESSIONS_ERROR };
-const SWEEPING = { failed: "Failed to clear unused key pairs", code: TurnkeyErrorCodes.CLEAR_UNUSED_KEY_PAIRS_ERROR };
-const LOGGING_OUT = { failed: "Failed to log out", code: TurnkeyErrorCodes.LOGOUT_ERROR };
-const READING = { failed: "Failed to get session", code: TurnkeyErrorCodes.GET_SESSION_ERROR };
-const READING_ALL = { failed: "Failed to get all sessions", code: TurnkeyErrorCodes.GET_ALL_SESSIONS_ERROR };
-const SIGNING = { failed: "Failed to sign with API key", code: TurnkeyErrorCodes.INTERNAL_ERROR };
 
 /**
  * The SDK's client with its sessions and key pairs in the vault.

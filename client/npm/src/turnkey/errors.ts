@@ -1,5 +1,6 @@
 import { TurnkeyError, TurnkeyErrorCodes, TurnkeyRequestError } from "@turnkey/core";
 import type { ErrorCode, KeyfobError } from "../error.js";
+import type { Operation } from "./operations.js";
 
 /** The faults of the vault that the SDK has a code for. */
 const SDK_CODES: ReadonlyMap<ErrorCode, TurnkeyErrorCodes> = new Map([
@@ -11,12 +12,6 @@ const SDK_CODES: ReadonlyMap<ErrorCode, TurnkeyErrorCodes> = new Map([
 
 /** What Turnkey says of a session that is over for it. There is no code for that: the SDK reads the message, too. */
 const EXPIRED = ["could not find public key in organization or its parent organization", "expired api key publicKey"];
-
-/** What the SDK was doing when the vault failed, and its code for that. */
-export interface Operation {
-  failed: string;
-  code: TurnkeyErrorCodes;
-}
 
 /** Waits for a call of the vault. What it fails with becomes the SDK's error, and is the `cause` of that. */
 export async function asked<T>(operation: Operation, call: Promise<T>): Promise<T> {

@@ -10,8 +10,7 @@ import type { Client } from "../client.js";
 import type { Session, SessionFound } from "../generated/protocol.js";
 import { VaultApiKeyStamper } from "./api-key-stamper.js";
 import { asked, isOfVault, turnkeyError } from "./errors.js";
-
-const REFRESHING = { failed: "Failed to refresh session", code: TurnkeyErrorCodes.REFRESH_SESSION_ERROR };
+import { REFRESHING } from "./operations.js";
 
 /**
  * Logs in anew with the session's own key pair, and puts the new session in its place if it is still there.

@@ -1,16 +1,9 @@
 import { SessionKey, TurnkeyError, TurnkeyErrorCodes, type StorageBase } from "@turnkey/core";
 import type { Client } from "../client.js";
 import { asked } from "./errors.js";
+import { ACTIVATING, ASKING, CLEARING, CLEARING_ALL, LISTING, READING, STORING } from "./operations.js";
 import { allPages } from "./pages.js";
 import { readActiveSession, readActiveSessionKey, readSession } from "./session.js";
-
-const READING = { failed: "Failed to get session", code: TurnkeyErrorCodes.GET_SESSION_ERROR };
-const LISTING = { failed: "Failed to list sessions", code: TurnkeyErrorCodes.GET_ALL_SESSIONS_ERROR };
-const STORING = { failed: "Failed to store session", code: TurnkeyErrorCodes.STORE_SESSION_ERROR };
-const CLEARING = { failed: "Failed to clear session", code: TurnkeyErrorCodes.CLEAR_SESSION_ERROR };
-const CLEARING_ALL = { failed: "Failed to clear all sessions", code: TurnkeyErrorCodes.CLEAR_ALL_SESSIONS_ERROR };
-const ACTIVATING = { failed: "Failed to set active session", code: TurnkeyErrorCodes.SET_ACTIVE_SESSION_ERROR };
-const ASKING = { failed: "Failed to get active session key", code: TurnkeyErrorCodes.GET_ACTIVE_SESSION_KEY_ERROR };
 
 /**
  * The vault as the storage of the SDK. None of its functions needs `this`: the SDK passes them around on their own.
