@@ -60,8 +60,8 @@ impl Events {
         pollster::block_on(self.next())
     }
 
-    /// Subscribes again, when the events have ended. The next item is [`EventKind::Resync`](keyfob_proto::EventKind::Resync): what happened meanwhile is
-    /// not known.
+    /// Subscribes again, when the events have ended. The next item is
+    /// [`EventKind::Resync`](keyfob_proto::EventKind::Resync): what happened meanwhile is not known.
     ///
     /// # Errors
     ///

@@ -80,7 +80,7 @@ export class VaultTurnkeyClient extends TurnkeyClient {
     await asked(CLEARING_ALL, this.vault.clearAllSessions());
   };
 
-  /** Deletes the key pairs that no session has named for 15 minutes, but for kept ones. */
+  /** Deletes the key pairs that no session names and that are 15 minutes old or older, but for kept ones. */
   override clearUnusedKeyPairs = async (): Promise<void> => {
     let more = true;
     while (more) {
