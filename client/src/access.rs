@@ -166,6 +166,11 @@ impl Access {
 
     /// Starts the daemon and waits until it listens, or says why it cannot.
     async fn start(&self) -> Result<(), Error> {
+        if let Some(name) = env::var_os("KEYFOB_GRANT").filter(|name| !name.is_empty()) {
+            let name = name.display();
+            let message = format!("the grant {name}, which this program runs with, has ended: ask for another");
+            return Err(Error::NotStarted { message });
+        }
         let access = self.clone();
         let starting = tokio::task::spawn_blocking(move || access.start_blocking());
         let started = match timeout(self.deadlines.start, starting).await {
@@ -216,7 +221,11 @@ fn is_busy(error: &io::Error) -> bool {
 /// Whether a daemon serves the vault in this directory.
 async fn check(link: &mut Link, socket: &Path, dir: &Path) -> Result<(), Error> {
     let file = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
-    let served = link.ask(&Status {}).await?.paths.data_dir;
+    let paths = link.ask(&Status {}).await?.paths;
+    // Whoever has a grant is not told which vault it is of.
+    let Some(served) = paths.map(|paths| paths.data_dir) else {
+        return Err(Error::IsGrant { socket: socket.to_owned(), data_dir: dir.to_owned() });
+    };
     if served == dir || (file(dir).is_some() && file(&served) == file(dir)) {
         return Ok(());
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 #[allow(clippy::wildcard_imports, reason = "the protocol's table names every call and reply")]
 use keyfob_proto::call::*;
-use keyfob_proto::{MAX_LINE_BYTES, Payload, PublicKey, Secret, SessionKey, call_line, for_each_call};
+use keyfob_proto::{
+    GrantName, MAX_LINE_BYTES, Payload, Permissions, PublicKey, Secret, SessionKey, call_line, for_each_call,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -55,6 +57,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::Unreachable`] and [`Error::SocketGone`] when there is none; [`Error::Untrusted`]; [`Error::OtherVault`];
+    /// [`Error::IsGrant`];
     /// [`Error::Place`]; [`Error::TimedOut`] after [`Deadlines::connect`](crate::Deadlines::connect).
     pub async fn connect(access: &Access) -> Result<Self, Error> {
         Self::open(access.clone(), false).await

@@ -57,6 +57,17 @@ pub enum Error {
         /// The data directory that is meant.
         data_dir: PathBuf,
     },
+    /// The socket gives a part of a vault, and which one is not told: it cannot be the one that is meant. Nothing was done.
+    #[error(
+        "the socket {} gives a part of a vault, and the one in {} is meant: name one of the two alone, with --socket or \
+         --data-dir (KEYFOB_SOCKET, KEYFOB_DATA_DIR)", socket.display(), data_dir.display()
+    )]
+    IsGrant {
+        /// The socket.
+        socket: PathBuf,
+        /// The data directory that is meant.
+        data_dir: PathBuf,
+    },
     /// The daemon could not be started.
     #[error("{message}")]
     NotStarted {
@@ -150,6 +161,7 @@ impl Error {
             | Self::SocketGone { .. }
             | Self::Untrusted { .. }
             | Self::OtherVault { .. }
+            | Self::IsGrant { .. }
             | Self::NotStarted { .. }
             | Self::Ended
             | Self::NoThread(_)
@@ -195,6 +207,7 @@ impl Error {
             Self::OtherVault { socket, served, data_dir } => {
                 Self::OtherVault { socket: socket.clone(), served: served.clone(), data_dir: data_dir.clone() }
             }
+            Self::IsGrant { socket, data_dir } => Self::IsGrant { socket: socket.clone(), data_dir: data_dir.clone() },
             Self::NotStarted { message } => Self::NotStarted { message: message.clone() },
             Self::TooLong => Self::TooLong,
             Self::Disconnected(source) => Self::Disconnected(source.as_ref().map(io)),

@@ -1,16 +1,17 @@
 //! [`Prepared`]: a call before it is made.
 
 use std::future::IntoFuture;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
 use keyfob_proto::call::{
-    Call, ClearAllSessions, ClearSession, ClearUnusedKeyPairs, CreateApiKeyPair, DeleteApiKeyPair, DescribeSession,
-    Expected, ExternalKeyPair, GetAllSessions, GetSession, Limit, ListApiKeyPairs, ListSessions, Rekey, SetLockAfter,
-    Sign, SignatureFormat, Signer, Stamp, StoreSession, Unlock,
+    Call, ClearAllSessions, ClearSession, ClearUnusedKeyPairs, CreateApiKeyPair, CreateGrant, DeleteApiKeyPair,
+    DescribeSession, Expected, ExternalKeyPair, GetAllSessions, GetSession, Limit, ListApiKeyPairs, ListSessions,
+    Rekey, RevokeGrant, SetLockAfter, Sign, SignatureFormat, Signer, Stamp, StoreSession, Unlock,
 };
-use keyfob_proto::{Label, PublicKey, Secret, SessionKey};
+use keyfob_proto::{GrantName, Label, PublicKey, Secret, SessionKey};
 
 use crate::{Client, Error};
 
@@ -215,6 +216,55 @@ impl Prepared<'_, Sign> {
     /// The signature as `r` and `s`, 32 bytes each, in place of DER.
     pub fn raw(self) -> Self {
         self.with(|call| call.format = Some(SignatureFormat::Raw))
+    }
+}
+
+impl Prepared<'_, CreateGrant> {
+    /// With this session, besides those that were named before; in place of all sessions.
+    pub fn on(self, key: &SessionKey) -> Self {
+        self.with(|call| call.session_keys.get_or_insert_default().push(key.clone()))
+    }
+
+    /// By this name.
+    pub fn named(self, name: GrantName) -> Self {
+        self.with(|call| call.name = Some(name))
+    }
+
+    /// With its socket at this path, which begins with `/`.
+    pub fn at(self, socket: impl Into<PathBuf>) -> Self {
+        self.with(|call| call.socket = Some(socket.into()))
+    }
+
+    /// For this user, besides the vault's own.
+    pub fn to_user(self, uid: u32) -> Self {
+        self.with(|call| call.uid = Some(uid))
+    }
+
+    /// For so long, in whole seconds and at least one, in place of a day.
+    pub fn lasting(self, time: Duration) -> Self {
+        self.with(|call| call.seconds = Some(NonZeroU64::new(time.as_secs()).unwrap_or(NonZeroU64::MIN)))
+    }
+
+    /// For so many uses.
+    pub fn uses(self, uses: NonZeroU64) -> Self {
+        self.with(|call| call.uses = Some(uses))
+    }
+
+    /// For so many calls a second.
+    pub fn calls_per_second(self, calls: NonZeroU32) -> Self {
+        self.with(|call| call.calls_per_second = Some(calls))
+    }
+
+    /// Until the connection of this client ends.
+    pub fn until_disconnect(self) -> Self {
+        self.with(|call| call.until_disconnect = true)
+    }
+}
+
+impl Prepared<'_, RevokeGrant> {
+    /// Where there is no such grant, that is no fault.
+    pub fn if_exists(self) -> Self {
+        self.with(|call| call.if_exists = true)
     }
 }
 

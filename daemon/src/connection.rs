@@ -22,7 +22,7 @@ use std::io;
 use std::sync::Arc;
 
 use interprocess::local_socket::tokio::Stream;
-use keyfob_proto::{By, Code, Envelope, Fault, Id, LineTooLong, Request, write_event, write_fault, write_reply};
+use keyfob_proto::{Code, Envelope, Fault, Id, LineTooLong, Request, write_event, write_fault, write_reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio::time::Instant;
@@ -31,17 +31,18 @@ use zeroize::Zeroizing;
 
 use self::inbox::Inbox;
 use self::pending::{Asked, Pending};
+use crate::access::Access;
 use crate::events::Subscription;
 use crate::limits::{LINE_TIMEOUT, OUT_BYTES, READS_PER_TURN, WRITE_TIMEOUT};
-use crate::service::{Answer, Service, Step};
+use crate::service::{Answer, Caller, Service, Step};
 
 /// Serves a connection until the client leaves or the daemon drains. In the latter case the client
 /// is still there: the stream comes back, to be closed when the daemon is done.
-pub async fn serve(stream: Stream, by: By, service: Arc<Service>) -> Option<Stream> {
+pub async fn serve(stream: Stream, caller: Caller, service: Arc<Service>) -> Option<Stream> {
     let inbox = Inbox::new(Arc::clone(&service.long_lines));
     let mut connection = Connection {
         stream,
-        by,
+        caller,
         service,
         inbox,
         pending: Pending::default(),
@@ -71,7 +72,7 @@ enum End {
 
 struct Connection {
     stream: Stream,
-    by: By,
+    caller: Caller,
     service: Arc<Service>,
     inbox: Inbox,
     pending: Pending,
@@ -144,6 +145,7 @@ impl Connection {
             event = next_event(&mut self.subscription) => event,
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Wake::TimedOut,
             () = self.service.shutdown.cancelled() => Wake::Drain,
+            () = ended(&self.caller) => Wake::Drain,
         }
     }
 
@@ -190,20 +192,25 @@ impl Connection {
 
     async fn take(&mut self, id: Option<Id>, request: Request, bytes: usize) {
         let method = request.method();
-        match self.service.take(request, self.by).await {
+        if matches!(self.caller.access, Access::Granted(_)) {
+            // What is the active session there, and what was created for it, is as the answers before say.
+            self.settle().await;
+        }
+        match self.service.take(request, &self.caller).await {
             Step::Mutation(answer) => {
                 self.pending.push(Asked { id, method, bytes }, answer);
             }
             Step::Read(read) => {
                 self.settle().await;
                 let result = read();
+                self.caller.note(method, &result);
                 debug!(method, outcome = outcome(&result), "read");
                 answer(&mut self.out, id.as_ref(), result);
                 self.give_way().await;
             }
             Step::Subscribe(call) => {
                 self.settle().await;
-                let (result, subscription) = self.service.subscribe(call);
+                let (result, subscription) = self.service.subscribe(call, &self.caller);
                 self.subscription = Some(subscription);
                 answer(&mut self.out, id.as_ref(), result);
             }
@@ -230,6 +237,7 @@ impl Connection {
     /// Answers the first mutation in flight, and those after it that came with the same commit.
     fn answer_first(&mut self, mut result: Answer) {
         while let Some(Asked { id, method, .. }) = self.pending.pop() {
+            self.caller.note(method, &result);
             info!(method, outcome = outcome(&result), "mutation");
             answer(&mut self.out, id.as_ref(), result);
             match self.pending.answer_at_hand() {
@@ -273,6 +281,14 @@ fn outcome(result: &Answer) -> &str {
     match result {
         Ok(_) => "ok",
         Err(fault) => fault.data.code.as_str(),
+    }
+}
+
+/// Ready when the grant that a caller has has ended.
+async fn ended(caller: &Caller) {
+    match &caller.access {
+        Access::Granted(grant) => grant.ended().cancelled().await,
+        Access::Owner | Access::Allowed => std::future::pending().await,
     }
 }
 

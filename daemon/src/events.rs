@@ -8,7 +8,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use crate::limits::EVENT_BACKLOG;
 use crate::vault::Announcement;
 
-/// Every event since the daemon started, of which the last [`EVENT_BACKLOG`] are kept. A slow subscriber
+/// Every event since it was made, of which the last [`EVENT_BACKLOG`] are kept, or fewer. A slow subscriber
 /// costs no more than that and delays nobody.
 #[derive(Debug)]
 pub struct EventLog {
@@ -20,11 +20,17 @@ pub struct EventLog {
 
 impl Default for EventLog {
     fn default() -> Self {
-        Self { sender: broadcast::channel(EVENT_BACKLOG).0, last: Mutex::new(0) }
+        Self::keeping(EVENT_BACKLOG)
     }
 }
 
 impl EventLog {
+    /// One that keeps so many events.
+    #[must_use]
+    pub fn keeping(backlog: usize) -> Self {
+        Self { sender: broadcast::channel(backlog).0, last: Mutex::new(0) }
+    }
+
     /// Sends what one commit has to tell. Call it only when the commit is durable and visible.
     pub fn publish(&self, announcements: Vec<Announcement>) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

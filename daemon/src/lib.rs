@@ -29,6 +29,7 @@
 //! - No private key leaves the daemon, and nothing of a request but its method is logged.
 //! - Every bound is in [`limits`].
 
+pub mod access;
 pub mod actor;
 pub mod background;
 pub mod clock;
@@ -38,6 +39,7 @@ pub mod directory;
 pub mod error;
 pub mod events;
 pub mod file_lock;
+pub mod grants;
 pub mod limits;
 pub mod listener;
 pub mod log;

@@ -31,6 +31,12 @@ pub const MAX_ARGON2_WORK: u64 = 4 * 1024 * 1024;
 /// The longest wait after wrong passphrases, in seconds.
 pub const MAX_DELAY_SECONDS: u64 = 300;
 
+/// The most sessions of a vault.
+pub const MAX_SESSIONS: usize = 250_000;
+
+/// The most key pairs of a vault that no session names, kept ones included.
+pub const MAX_UNUSED_KEY_PAIRS: usize = 10_000;
+
 // Connections.
 
 /// The most connections at once, if the system allows as many files.
@@ -76,6 +82,20 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 /// How long accepting pauses when the system has no file left for a connection.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// The most calls a second of a user who is not the vault's own, and of a grant that says nothing else.
+pub const CALLS_PER_SECOND: u32 = 2000;
+
+// Grants.
+
+/// The most grants at once.
+pub const MAX_GRANTS: usize = 100;
+
+/// The most key pairs that were created through a grant and that no session names.
+pub const GRANT_KEY_PAIRS: usize = 100;
+
+/// How often it is told how many calls and connections were refused, if any were.
+pub const TELL_REFUSALS_EVERY: Duration = Duration::from_secs(1);
+
 // Starting.
 
 /// How long a start waits for another daemon that is about to end, or to have started.
@@ -113,6 +133,9 @@ pub const MAX_EXPIRED_NAMES: usize = 1000;
 
 /// How many events a subscriber may be behind before it misses some.
 pub const EVENT_BACKLOG: usize = 4096;
+
+/// As [`EVENT_BACKLOG`], of those who watch through a grant.
+pub const GRANT_EVENT_BACKLOG: usize = 256;
 
 /// How long the actor has to be idle before it tells sled what was removed.
 pub const IDLE: Duration = Duration::from_millis(500);

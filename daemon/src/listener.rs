@@ -1,5 +1,7 @@
 //! The socket: binding it without taking it from anybody, and accepting connections.
 
+pub mod grants;
+
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,20 +17,21 @@ use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, Stream as SyncStream};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use interprocess::os::unix::uds_local_socket::tokio::Listener as UdsListener;
-use keyfob_proto::{Endpoint, write_fault};
+use keyfob_proto::{Endpoint, Fault, write_fault};
 use rustix::process::{Resource, getrlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tracing::{Instrument, error, info, info_span, warn};
 
+use crate::access::Access;
 use crate::connection;
 use crate::directory::Private;
 use crate::error::{Error, Purpose};
 use crate::file_lock::{FileLock, LockError};
 use crate::limits::{ACCEPT_PAUSE, DRAIN, MAX_CONNECTIONS, OTHER_FILES, SOCKET_LOOK_EVERY};
 use crate::peer::{self, Allowed};
-use crate::service::Service;
+use crate::service::{Caller, Service};
 
 /// A bound socket. Dropping it removes the socket's file, unless the path leads elsewhere by then, and gives up the lock
 /// beside it.
@@ -181,17 +184,24 @@ async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allo
     match admitted {
         Ok(_admitted) => {
             let span = info_span!("connection", number, pid = by.pid, uid = by.uid);
-            connection::serve(stream, by, service).instrument(span).await
+            let access = if allowed.is_owner(by.uid) { Access::Owner } else { Access::Allowed };
+            let caller = Caller::new(by, access, None, service.published().grants.clone());
+            connection::serve(stream, caller, service).instrument(span).await
         }
         Err(fault) => {
             warn!(pid = by.pid, uid = by.uid, code = %fault.data.code, "a connection is refused");
-            let mut line = Vec::new();
-            write_fault(&mut line, None, &fault);
-            // It may have hung up already.
-            let _ = (&stream).write_all(&line).await;
+            refuse(&stream, &fault).await;
             None
         }
     }
+}
+
+/// Tells somebody why they are not served.
+async fn refuse(mut stream: &Stream, fault: &Fault) {
+    let mut line = Vec::new();
+    write_fault(&mut line, None, fault);
+    // They may have hung up already.
+    let _ = stream.write_all(&line).await;
 }
 
 /// How many of the files that the process may have open may be connections.
@@ -245,14 +255,18 @@ fn bind(endpoint: &Endpoint, mode: u32) -> Result<(Listener, FileLock), Error> {
         source => Error::Lock { path: lock_path, source },
     })?;
     remove_stale(path)?;
-    let name = path.to_fs_name::<GenericFilePath>().map_err(refused("listen on"))?;
-    let options = ListenerOptions::new().name(name).mode(0o600);
-    // Its file is removed by whoever knows that it is still this one's.
-    let listener = options.reclaim_name(false).create_tokio().map_err(refused("listen on"))?;
+    let listener = listen(path).map_err(refused("listen on"))?;
     if mode != 0o600 {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(refused("open to others"))?;
     }
     Ok((listener, lock))
+}
+
+/// Binds a socket that nobody else can connect to.
+pub(crate) fn listen(path: &Path) -> io::Result<Listener> {
+    let options = ListenerOptions::new().name(path.to_fs_name::<GenericFilePath>()?).mode(0o600);
+    // Its file is removed by whoever knows that it is still this one's.
+    options.reclaim_name(false).create_tokio()
 }
 
 /// Which file a path leads to.

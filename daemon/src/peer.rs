@@ -1,7 +1,9 @@
 //! Who is at the other end of a connection, by the kernel's word.
 
 use std::collections::HashMap;
+use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use interprocess::local_socket::tokio::Stream;
@@ -57,13 +59,19 @@ impl Allowed {
         !self.others.is_empty()
     }
 
+    /// Whether a user is the daemon's own, or root.
+    #[must_use]
+    pub fn is_owner(&self, uid: u32) -> bool {
+        uid == self.own || uid == 0
+    }
+
     /// Lets a peer in or says why not, where `max_connections` are served at once.
     ///
     /// # Errors
     ///
     /// `ACCESS_DENIED`; `TOO_MANY_CONNECTIONS` to a user that has its share.
     pub fn admit(&self, by: By, max_connections: usize) -> Result<Admitted, Fault> {
-        if by.uid == self.own || by.uid == 0 {
+        if self.is_owner(by.uid) {
             return Ok(Admitted { other: None });
         }
         if !self.others.contains(&by.uid) {
@@ -94,7 +102,13 @@ pub(crate) fn too_many(who: &str) -> Fault {
 pub fn of(stream: &Stream) -> io::Result<By> {
     let credentials = stream.peer_creds()?;
     let uid = credentials.euid().ok_or(io::ErrorKind::Unsupported)?;
-    Ok(By { pid: credentials.pid(), uid })
+    Ok(By { pid: credentials.pid(), uid, grant: None })
+}
+
+/// The file of the program that a process runs, where the system tells.
+#[must_use]
+pub fn program(pid: Option<i32>) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{}/exe", pid?)).ok()
 }
 
 #[cfg(test)]
@@ -104,9 +118,9 @@ mod tests {
     #[test]
     fn a_stranger_is_told_how_to_be_let_in() {
         let allowed = Allowed::new(&[4711]);
-        assert!(allowed.admit(By { pid: None, uid: 4711 }, 1).is_ok());
-        assert!(allowed.admit(By { pid: None, uid: 0 }, 1).is_ok());
-        let fault = allowed.admit(By { pid: Some(1), uid: 4712 }, 1).unwrap_err();
+        assert!(allowed.admit(By { pid: None, uid: 4711, grant: None }, 1).is_ok());
+        assert!(allowed.admit(By { pid: None, uid: 0, grant: None }, 1).is_ok());
+        let fault = allowed.admit(By { pid: Some(1), uid: 4712, grant: None }, 1).unwrap_err();
         assert_eq!(fault.data.code, Code::AccessDenied);
         assert!(fault.message.contains("--allow-uid"));
     }
@@ -114,7 +128,7 @@ mod tests {
     #[test]
     fn another_user_leaves_connections_to_the_rest() {
         let allowed = Allowed::new(&[4711, 4712]);
-        let admit = |uid| allowed.clone().admit(By { pid: None, uid }, 8);
+        let admit = |uid| allowed.clone().admit(By { pid: None, uid, grant: None }, 8);
         let (first, _second) = (admit(4711).unwrap(), admit(4711).unwrap());
         assert_eq!(admit(4711).unwrap_err().data.code, Code::TooManyConnections);
         let _others = (admit(4712).unwrap(), admit(0).unwrap());

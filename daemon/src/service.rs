@@ -1,5 +1,8 @@
 //! [`Service`]: which of the protocol's calls is a read, which a mutation, and where each is served.
 
+mod caller;
+mod granted;
+mod granting;
 mod idle;
 mod status;
 mod unlocking;
@@ -9,21 +12,24 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use keyfob_proto::{
-    By, Call, Code, Fault, Paths, Request, ShutdownBegun, Sign, Signed, Stamp, Stamped, Subscribe, Subscribed,
+    Call, Code, Fault, Paths, Request, ShutdownBegun, Sign, Signed, Stamp, Stamped, Subscribe, Subscribed,
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+pub use self::caller::Caller;
+pub use self::granting::GrantSocket;
 use self::idle::Idle;
 use self::unlocking::AttemptsByUser;
+use crate::access::Access;
 use crate::actor::{Handle, Published};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::events::Subscription;
 use crate::limits::LONG_LINES;
-use crate::seal::Depth;
-use crate::vault::{Kind, Login, Mutation, NewKeyPair};
+use crate::seal::{Depth, VaultKeys};
+use crate::vault::{Kind, Login, Mutation, NewKeyPair, Vault};
 
 /// A reply as JSON, or the fault.
 pub type Answer = Result<Zeroizing<Vec<u8>>, Fault>;
@@ -47,6 +53,8 @@ pub struct Service {
     started: Instant,
     paths: Paths,
     max_connections: usize,
+    /// Where the sockets of new grants go, to be listened on.
+    grant_sockets: mpsc::UnboundedSender<GrantSocket>,
     idle: Arc<Idle>,
     /// Whoever holds it is the only one to try.
     unlocking: tokio::sync::Mutex<AttemptsByUser>,
@@ -59,7 +67,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// The service of an actor.
+    /// The service of an actor, and the sockets of the grants that it makes.
     #[must_use]
     pub fn new(
         actor: Handle,
@@ -67,26 +75,51 @@ impl Service {
         config: &Config,
         max_connections: usize,
         shutdown: CancellationToken,
-    ) -> Self {
+    ) -> (Self, mpsc::UnboundedReceiver<GrantSocket>) {
+        let (grant_sockets, sockets) = mpsc::unbounded_channel();
         let idle = Idle::new(config.lock_after, Arc::clone(&published), config.clock.clone());
-        Self {
+        let service = Self {
             actor,
             published,
             clock: config.clock.clone(),
             started: Instant::now(),
             paths: Paths { socket: config.endpoint.path().to_owned(), data_dir: config.data_dir.clone() },
             max_connections,
+            grant_sockets,
             idle: Arc::new(idle),
             unlocking: tokio::sync::Mutex::default(),
             connections: AtomicU64::new(0),
             long_lines: Arc::new(Semaphore::new(LONG_LINES)),
             shutdown,
-        }
+        };
+        (service, sockets)
+    }
+
+    /// What is published, and who has a part of it.
+    #[must_use]
+    pub fn published(&self) -> &Arc<Published> {
+        &self.published
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Takes a request on. What can be checked without the vault is checked here, on the caller's
     /// time and not on the actor's.
-    pub async fn take(self: &Arc<Self>, request: Request, by: By) -> Step {
+    pub async fn take(self: &Arc<Self>, request: Request, caller: &Caller) -> Step {
+        match (caller.access.check(&request), &caller.access) {
+            (Err(fault), _) => refuse(fault),
+            (Ok(()), Access::Granted(grant)) => self.take_granted(request, grant, caller).await,
+            (Ok(()), Access::Owner | Access::Allowed) => self.take_whole(request, caller).await,
+        }
+    }
+
+    /// Takes on a call on the whole vault.
+    async fn take_whole(self: &Arc<Self>, request: Request, caller: &Caller) -> Step {
+        let by = caller.by;
         match request {
             Request::ClearSession(call) => self.mutate(call, by).await,
             Request::ClearAllSessions(call) => self.mutate(call, by).await,
@@ -131,10 +164,11 @@ impl Service {
             Request::Lock(_) => answered(self.lock(by).await),
             Request::Unlock(call) => answered(self.unlock(call, by).await),
             Request::Rekey(call) => answered(self.rekey(call, by).await),
-            Request::SetLockAfter(call) => match owner_only(by, "may say when the vault locks itself") {
-                Ok(()) => self.mutate(call, by).await,
-                Err(fault) => refuse(fault),
-            },
+            Request::SetLockAfter(call) => self.mutate(call, by).await,
+            Request::CreateGrant(call) => answered(self.create_grant(call, caller)),
+            Request::ListGrants(call) => self.read(call, |service, _| Ok(service.list_grants())),
+            Request::RevokeGrant(call) => answered(self.revoke_grant(call, by).await),
+            Request::RevokeAllGrants(_) => answered(Ok(self.revoke_all_grants(by).await)),
             Request::Status(call) => self.read(call, |service, _| Ok(service.status())),
             Request::Shutdown(call) => self.read(call, |service, _| {
                 service.shutdown.cancel();
@@ -148,8 +182,11 @@ impl Service {
     }
 
     /// Begins a subscription.
-    pub fn subscribe(&self, call: Subscribe) -> (Answer, Subscription) {
-        let (sequence, subscription) = self.published.events.subscribe(call);
+    pub fn subscribe(&self, call: Subscribe, caller: &Caller) -> (Answer, Subscription) {
+        let (sequence, subscription) = match &caller.access {
+            Access::Granted(grant) => grant.subscribe(call),
+            Access::Owner | Access::Allowed => self.published.events.subscribe(call),
+        };
         (Ok(encode(&Subscribed { sequence })), subscription)
     }
 
@@ -158,7 +195,7 @@ impl Service {
         self.idle.lock_when_idle(&self.actor).await;
     }
 
-    async fn mutate<M>(&self, mutation: M, by: By) -> Step
+    async fn mutate<M>(&self, mutation: M, by: keyfob_proto::By) -> Step
     where
         M: Mutation<Reply: serde::Serialize + Send>,
     {
@@ -185,20 +222,22 @@ impl Service {
     }
 
     fn sign(&self, call: &Sign) -> Result<Signed, Fault> {
-        let now = self.clock.now();
-        let signature = self.published.open(Depth::Deep, |vault, keys| {
-            let format = call.format.unwrap_or_default();
-            vault.signer(&call.signer, now)?.sign(keys, call.payload.expose(), format)
-        })?;
+        self.published.open(Depth::Deep, |vault, keys| self.sign_in(vault, keys, call))
+    }
+
+    fn sign_in(&self, vault: &Vault, keys: Option<&VaultKeys>, call: &Sign) -> Result<Signed, Fault> {
+        let format = call.format.unwrap_or_default();
+        let signature = vault.signer(&call.signer, self.clock.now())?.sign(keys, call.payload.expose(), format)?;
         self.idle.used();
         Ok(signature)
     }
 
     fn stamp(&self, call: &Stamp) -> Result<Stamped, Fault> {
-        let now = self.clock.now();
-        let stamped = self
-            .published
-            .open(Depth::Deep, |vault, keys| vault.signer(&call.signer, now)?.stamp(keys, call.payload.expose()))?;
+        self.published.open(Depth::Deep, |vault, keys| self.stamp_in(vault, keys, call))
+    }
+
+    fn stamp_in(&self, vault: &Vault, keys: Option<&VaultKeys>, call: &Stamp) -> Result<Stamped, Fault> {
+        let stamped = vault.signer(&call.signer, self.clock.now())?.stamp(keys, call.payload.expose())?;
         self.idle.used();
         Ok(stamped)
     }
@@ -209,15 +248,6 @@ impl Service {
             self.idle.used();
         }
     }
-}
-
-/// Refuses what only the vault's own user, and root, may do.
-fn owner_only(by: By, what: &str) -> Result<(), Fault> {
-    let own = rustix::process::getuid().as_raw();
-    if by.uid == own || by.uid == 0 {
-        return Ok(());
-    }
-    Err(Fault::new(Code::AccessDenied, format!("only the vault's own user, or root, {what}")))
 }
 
 /// Refuses a subscription that names too many sessions.

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::directory::Private;
 use crate::error::{Error, Purpose};
 use crate::file_lock::{FileLock, LockError};
+use crate::grants::sockets;
 use crate::limits::SOCKET_PATIENCE;
 use crate::listener::{self, Socket};
 use crate::peer::Allowed;
@@ -63,6 +64,7 @@ impl Daemon {
             Some(listener) => Socket::inherited(listener, &config.endpoint)?,
             None => Socket::bind(&config.endpoint, &allowed)?,
         };
+        sockets::remove_left(&config.data_dir.join(sockets::LIST));
         say_where(&config)?;
         info!(sessions, socket = %config.endpoint.path().display(), "the vault is open");
         Ok(Self { config, allowed, socket, actor, handle, published, lock })
@@ -80,7 +82,11 @@ impl Daemon {
         let Self { config, allowed, mut socket, actor, handle, published, mut lock } = self;
         let shutdown = CancellationToken::new();
         let max_connections = listener::max_connections();
-        let service = Arc::new(Service::new(handle, published, &config, max_connections, shutdown.clone()));
+        published.grants.note_in(config.data_dir.join(sockets::LIST));
+        let grants = published.grants.clone();
+        let (service, sockets) = Service::new(handle, published, &config, max_connections, shutdown.clone());
+        let service = Arc::new(service);
+        let granted = tokio::spawn(listener::grants::accept(sockets, Arc::clone(&service), max_connections));
         let mut actor = run(actor);
         let connections = {
             let mut accepting = pin!(socket.accept(&service, &allowed, max_connections));
@@ -105,7 +111,9 @@ impl Daemon {
         // It may be gone, with the directory.
         let _ = fs::remove_file(config.data_dir.join(Listening::FILE));
         drop(socket);
+        grants.close();
         let streams = listener::drain(connections).await;
+        let _ = granted.await;
         drop(service);
         // With the service the last way to the actor is gone: it finishes and closes the store.
         if !actor.is_finished() {

@@ -25,11 +25,13 @@ mod jwt;
 mod key_pair;
 mod missing;
 mod mutation;
+mod part;
 mod read;
 mod restore;
 mod session;
 mod signature;
 mod token;
+mod within;
 
 pub use self::change::{Announcement, Change, Name, Removal};
 pub use self::chosen::Chosen;
@@ -40,9 +42,11 @@ pub use self::expiry::WARNING_SECONDS;
 pub use self::facts::KeyPairFacts;
 pub use self::key_pair::{KeyPair, NewKeyPair};
 pub use self::mutation::{Kind, Mutation};
+pub use self::part::Part;
 pub use self::restore::{Inconsistent, Stored};
 pub use self::session::StoredSession;
 pub use self::token::Login;
+pub use self::within::Within;
 
 #[cfg(test)]
 mod tests;

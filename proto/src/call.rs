@@ -16,6 +16,7 @@
 //! The clients' methods follow from the table.
 
 mod daemon;
+mod grant;
 mod key_pair;
 mod lock;
 mod params;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 pub use self::daemon::*;
+pub use self::grant::*;
 pub use self::key_pair::*;
 pub use self::lock::*;
 pub use self::session::*;
@@ -146,7 +148,25 @@ macro_rules! for_each_call {
                 ///
                 /// Faults: `ACCESS_DENIED` to a user that is not the vault's own.
                 set_lock_after(): SetLockAfter => LockAfterSet = "setLockAfter";
-                /// Reads the state of the daemon.
+                /// Gives a part of the vault for a while, through a socket of its own. It ends with its time, its uses, the
+                /// last of its sessions, the connection that it was made on if it says so, or the daemon.
+                ///
+                /// Faults: `NOT_FOUND` when a session is named that is not there and that may not be stored;
+                /// `GRANT_EXISTS`; `SOCKET_UNAVAILABLE`; `LIMIT_REACHED`; `ACCESS_DENIED`.
+                create_grant(may: Permissions): CreateGrant => GrantCreated = "createGrant";
+                /// Reads the grants: who holds what, until when, how often it was used, and by whom last.
+                ///
+                /// Faults: `ACCESS_DENIED`.
+                list_grants(): ListGrants => GrantList = "listGrants";
+                /// Ends a grant at once.
+                ///
+                /// Faults: `GRANT_NOT_FOUND`, `ACCESS_DENIED`.
+                revoke_grant(name: GrantName): RevokeGrant => GrantRevoked = "revokeGrant";
+                /// Ends all grants at once.
+                ///
+                /// Faults: `ACCESS_DENIED`.
+                revoke_all_grants(): RevokeAllGrants => AllGrantsRevoked = "revokeAllGrants";
+                /// Reads the state of the daemon; behind a grant's socket only what concerns the grant.
                 ///
                 /// Faults: none.
                 status(): Status => DaemonStatus = "status";
@@ -257,8 +277,11 @@ fn present_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: 
 pub struct Limit(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1000)))] u16);
 
 impl Limit {
-    /// The most entries of any page, and of one that names no limit.
+    /// The most entries of any page.
     pub const MAX: Self = Self(1000);
+
+    /// The most entries of a page that names no limit.
+    pub const DEFAULT: Self = Self(100);
 
     /// A limit, unless it is 0 or over 1000.
     #[must_use]

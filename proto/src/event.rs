@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::form::text;
-use crate::{KeySource, Label, PublicKey, SessionKey};
+use crate::{Code, GrantName, GrantTerms, KeySource, Label, PublicKey, SessionKey};
 
 /// One change of the vault, as every subscriber sees it: after it is durable, in commit order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +91,30 @@ pub enum EventKind {
         /// Where its wrapping key comes from now.
         key_source: KeySource,
     },
+    /// A part of the vault was given to somebody.
+    GrantCreated {
+        /// What was given.
+        grant: GrantTerms,
+    },
+    /// A grant has ended: its socket and the connections to it are gone.
+    GrantEnded {
+        /// The grant.
+        name: GrantName,
+        /// Why it has ended.
+        reason: GrantEnd,
+    },
+    /// Calls through a grant were refused, because it does not give that much. Told at most once a second.
+    GrantRefused {
+        /// The grant.
+        name: GrantName,
+        /// The method of the last of them.
+        method: String,
+        /// Its fault.
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
+        code: Code,
+        /// How many there were since the last of these events.
+        count: u64,
+    },
     /// Events up to this sequence number were not delivered, because the subscriber was too slow or
     /// a single change would have made too many: read the vault again.
     Resync,
@@ -124,6 +148,12 @@ pub enum EventType {
     VaultUnlocked,
     /// [`EventKind::VaultRekeyed`].
     VaultRekeyed,
+    /// [`EventKind::GrantCreated`].
+    GrantCreated,
+    /// [`EventKind::GrantEnded`].
+    GrantEnded,
+    /// [`EventKind::GrantRefused`].
+    GrantRefused,
 }
 
 impl EventType {
@@ -138,6 +168,9 @@ impl EventType {
         Self::VaultLocked,
         Self::VaultUnlocked,
         Self::VaultRekeyed,
+        Self::GrantCreated,
+        Self::GrantEnded,
+        Self::GrantRefused,
     ];
 
     /// Its name on the wire.
@@ -153,6 +186,9 @@ impl EventType {
             Self::VaultLocked => "vaultLocked",
             Self::VaultUnlocked => "vaultUnlocked",
             Self::VaultRekeyed => "vaultRekeyed",
+            Self::GrantCreated => "grantCreated",
+            Self::GrantEnded => "grantEnded",
+            Self::GrantRefused => "grantRefused",
         }
     }
 }
@@ -160,8 +196,8 @@ impl EventType {
 impl<'de> Deserialize<'de> for EventType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         const FORM: &str = "\"sessionStored\", \"sessionCleared\", \"keyPairCreated\", \"keyPairDeleted\", \
-                            \"activeSessionChanged\", \"sessionExpiring\", \"vaultLocked\", \"vaultUnlocked\" or \
-                            \"vaultRekeyed\"";
+                            \"activeSessionChanged\", \"sessionExpiring\", \"vaultLocked\", \"vaultUnlocked\", \
+                            \"vaultRekeyed\", \"grantCreated\", \"grantEnded\" or \"grantRefused\"";
         text(deserializer, FORM, |name| Self::ALL.iter().find(|event_type| event_type.as_str() == name).copied())
     }
 }
@@ -180,11 +216,15 @@ impl EventKind {
             Self::VaultLocked => EventType::VaultLocked,
             Self::VaultUnlocked => EventType::VaultUnlocked,
             Self::VaultRekeyed { .. } => EventType::VaultRekeyed,
+            Self::GrantCreated { .. } => EventType::GrantCreated,
+            Self::GrantEnded { .. } => EventType::GrantEnded,
+            Self::GrantRefused { .. } => EventType::GrantRefused,
             Self::Resync | Self::Unknown => return None,
         })
     }
 
-    /// Whether it concerns one of these sessions, or the vault as a whole. What happens to a key pair does neither.
+    /// Whether it concerns one of these sessions, or the vault as a whole. What happens to a key pair or a
+    /// grant does neither.
     #[must_use]
     pub fn concerns(&self, keys: &[SessionKey]) -> bool {
         match self {
@@ -194,7 +234,11 @@ impl EventKind {
             Self::ActiveSessionChanged { session_key, previous_session_key } => {
                 session_key.iter().chain(previous_session_key).any(|key| keys.contains(key))
             }
-            Self::KeyPairCreated { .. } | Self::KeyPairDeleted { .. } => false,
+            Self::KeyPairCreated { .. }
+            | Self::KeyPairDeleted { .. }
+            | Self::GrantCreated { .. }
+            | Self::GrantEnded { .. }
+            | Self::GrantRefused { .. } => false,
             Self::VaultLocked | Self::VaultUnlocked | Self::VaultRekeyed { .. } | Self::Resync | Self::Unknown => true,
         }
     }
@@ -224,6 +268,28 @@ pub enum RemovalReason {
     Unknown,
 }
 
+/// Why a grant has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub enum GrantEnd {
+    /// Its time is over.
+    Expired,
+    /// `revokeGrant` or `revokeAllGrants`.
+    Revoked,
+    /// It was used as often as it may be.
+    UsedUp,
+    /// The connection that it was made on is closed, and it was made for that long.
+    Disconnected,
+    /// The last of its sessions is gone, and it may store none.
+    SessionsGone,
+    /// A reason of a newer daemon.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
 /// Who asked: the kernel's credentials of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -234,6 +300,9 @@ pub struct By {
     pub pid: Option<i32>,
     /// The user.
     pub uid: u32,
+    /// The grant that they asked through; absent: the vault's own socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantName>,
 }
 
 #[cfg(test)]
@@ -254,7 +323,7 @@ mod tests {
     fn an_event_of_a_newer_daemon_is_read_as_unknown() {
         let json = r#"{"sequence":7,"type":"tooHot","after":60,"by":{"uid":1000,"gid":3}}"#;
         let event: Event = serde_json::from_str(json).unwrap();
-        let by = Some(By { pid: None, uid: 1000 });
+        let by = Some(By { pid: None, uid: 1000, grant: None });
         assert_eq!(event, Event { sequence: 7, kind: EventKind::Unknown, by });
     }
 }

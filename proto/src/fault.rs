@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{PublicKey, SessionKey};
+use crate::{Permissions, PublicKey, SessionKey};
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $number:literal;)+) => {
@@ -103,8 +103,17 @@ codes! {
     /// The disk is full, and nothing was changed; or it failed, and nothing more is stored until the daemon is restarted.
     /// Reads and removals go on. The message says what is known of the call.
     StorageError = "STORAGE_ERROR", -32000;
-    /// The daemon serves other users only when it was started with `--allow-uid`.
+    /// That is not for this user, or not part of this grant: `data.granted` says what is. Or the daemon does not serve the
+    /// user at all, and closes the connection.
     AccessDenied = "ACCESS_DENIED", -32000;
+    /// There is no such grant.
+    GrantNotFound = "GRANT_NOT_FOUND", -32000;
+    /// There is a grant of that name.
+    GrantExists = "GRANT_EXISTS", -32000;
+    /// The socket of a grant cannot be made at that path; the message says why.
+    SocketUnavailable = "SOCKET_UNAVAILABLE", -32000;
+    /// A user, a grant or the vault has as much of something as it may; `data.limit` says of what.
+    LimitReached = "LIMIT_REACHED", -32000;
     /// The daemon serves as many connections as it may; close one.
     TooManyConnections = "TOO_MANY_CONNECTIONS", -32000;
     /// A line was begun and not ended in time; the connection is closed.
@@ -176,6 +185,25 @@ pub struct FaultData {
     /// How long to wait before the same call may succeed, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u64>,
+    /// What this connection may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Granted>,
+    /// What there is as much of as may be: `keyPairs`, `sessions`, `bytes`, `callsPerSecond`, `uses` or `grants`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+}
+
+/// What a connection may do that may not do everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
+pub struct Granted {
+    /// What may be done.
+    pub may: Permissions,
+    /// With which sessions; absent: with all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_keys: Option<Vec<SessionKey>>,
 }
 
 impl Fault {
@@ -189,6 +217,8 @@ impl Fault {
             field: None,
             expiry: None,
             retry_after_seconds: None,
+            granted: None,
+            limit: None,
         };
         Self { number: data.code.number(), message: message.into(), data: Box::new(data) }
     }
@@ -218,6 +248,20 @@ impl Fault {
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.data.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// Says what the connection may do instead.
+    #[must_use]
+    pub fn granting(mut self, granted: Granted) -> Self {
+        self.data.granted = Some(granted);
+        self
+    }
+
+    /// Names what there is as much of as may be.
+    #[must_use]
+    pub fn on_limit(mut self, limit: &'static str) -> Self {
+        self.data.limit = Some(limit.to_owned());
         self
     }
 

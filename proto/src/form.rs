@@ -50,6 +50,9 @@ pub(crate) fn in_english(form: &dyn de::Expected) -> String {
     match Shown(form).to_string().as_str() {
         "u64" => "a whole number from 0 to 18446744073709551615".to_owned(),
         "a nonzero u64" => "a whole number from 1 to 18446744073709551615".to_owned(),
+        "u32" => "a whole number from 0 to 4294967295".to_owned(),
+        "a nonzero u32" => "a whole number from 1 to 4294967295".to_owned(),
+        "path string" => "a path".to_owned(),
         "a boolean" => "true or false".to_owned(),
         "a sequence" => "an array".to_owned(),
         form => form.to_owned(),

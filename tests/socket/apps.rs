@@ -22,7 +22,7 @@ fn apps_that_store_in_parallel_all_stay_listed_and_keep_their_keys() {
         }
     });
     let mut client = daemon.connect();
-    let sessions = client.call("getAllSessions", json!({}))["sessions"].as_array().unwrap().clone();
+    let sessions = client.call("getAllSessions", json!({ "limit": 1000 }))["sessions"].as_array().unwrap().clone();
     assert_eq!(sessions.len(), 160);
     for entry in sessions {
         client.call("sign", json!({ "payload": "", "signer": { "sessionKey": entry["sessionKey"] } }));

@@ -8,4 +8,5 @@ mod calls;
 mod crowd;
 mod events;
 mod expiry;
+mod grants;
 mod order;

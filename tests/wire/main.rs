@@ -114,7 +114,8 @@ fn faults_survive_to_the_byte() {
 fn events_survive_to_the_byte() {
     let sessions = ["sessionStored", "sessionCleared", "activeSessionChanged", "sessionExpiring"];
     let others = ["keyPairCreated", "keyPairDeleted", "vaultLocked", "vaultUnlocked", "vaultRekeyed", "resync"];
-    assert_eq!(names("event"), sorted(sessions.into_iter().chain(others)));
+    let grants = ["grantCreated", "grantEnded", "grantRefused"];
+    assert_eq!(names("event"), sorted(sessions.into_iter().chain(others).chain(grants)));
     for (name, line) in golden("event") {
         let Some(Incoming::Event(event)) = Incoming::parse(line.as_bytes()) else { panic!("{line}") };
         // A new kind of event is unknown here until it has its golden file.
@@ -128,6 +129,9 @@ fn events_survive_to_the_byte() {
             EventKind::VaultLocked => "vaultLocked",
             EventKind::VaultUnlocked => "vaultUnlocked",
             EventKind::VaultRekeyed { .. } => "vaultRekeyed",
+            EventKind::GrantCreated { .. } => "grantCreated",
+            EventKind::GrantEnded { .. } => "grantEnded",
+            EventKind::GrantRefused { .. } => "grantRefused",
             EventKind::Resync => "resync",
             _ => "unknown",
         };

@@ -31,6 +31,11 @@ impl Named {
         any_name(text).map(Self)
     }
 
+    /// The session's name, though there need not be such a session. One that looks like a secret has to be there.
+    pub(super) fn new_or_there(self, client: &Client) -> Result<SessionKey, Failure> {
+        if is_secret(self.0.as_str()) { self.find(client) } else { Ok(self.0) }
+    }
+
     /// The session's name.
     pub(super) fn find(self, client: &Client) -> Result<SessionKey, Failure> {
         if !is_secret(self.0.as_str()) {

@@ -21,6 +21,15 @@ pub(super) fn key_names() -> ArgValueCandidates {
     })
 }
 
+/// The names of the grants.
+pub(super) fn grant_names() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let list = vault().and_then(|vault| vault.list_grants().wait().ok());
+        let grants = list.into_iter().flat_map(|list| list.grants);
+        grants.map(|entry| CompletionCandidate::new(entry.grant.name.to_string())).collect()
+    })
+}
+
 /// Whether a shell takes a name as it is. One that it would not, such as one with a `$`, is not offered: not every shell
 /// quotes what it completes, and a name is data that may come from somebody else.
 fn is_plain(name: &str) -> bool {

@@ -9,11 +9,12 @@ use std::process::Command;
 
 use clap::Args;
 use keyfob::{Access, Client};
-use keyfob_proto::{DaemonStatus, Health, Place, Startup};
+use keyfob_proto::{DaemonStatus, Health, Place, Startup, StorageStatus};
 use serde::Serialize;
 use serde_json::json;
 
 use super::escape::printable;
+use super::grants::{ends, gives};
 use super::output::{GOOD, HEADING, count, wrapping_key};
 use super::time::{local, now, span};
 use super::{Failure, Session, log};
@@ -164,45 +165,64 @@ fn private(dir: &Path, findings: &mut Findings) {
 
 /// What the daemon says of itself and of the vault.
 fn daemon(status: &DaemonStatus, findings: &mut Findings) {
-    let DaemonStatus { pid, daemon_version, .. } = status;
+    let DaemonStatus { daemon_version, .. } = status;
     let own = env!("CARGO_PKG_VERSION");
+    let pid = status.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
     if daemon_version == own {
-        findings.good("daemon", format!("keyfobd {daemon_version}, pid {pid}, for {}", span(status.uptime_seconds)));
+        let uptime = status.uptime_seconds.map(|seconds| format!(", for {}", span(seconds))).unwrap_or_default();
+        findings.good("daemon", format!("keyfobd {daemon_version}{pid}{uptime}"));
     } else {
         let text = format!(
-            "keyfobd {daemon_version}, pid {pid}, and this command is {own}: `keyfob stop`, and the next one starts the daemon that is installed"
+            "keyfobd {daemon_version}{pid}, and this command is {own}: `keyfob stop`, and the next one starts the daemon that is installed"
         );
         findings.bad("daemon", text);
     }
-    findings.good("serves", format!("{} on {}", status.paths.data_dir.display(), status.paths.socket.display()));
+    if let Some(terms) = &status.grant {
+        findings.good("grant", format!("{}: {}, {}", terms.name, gives(terms), ends(terms)));
+    }
+    if let Some(paths) = &status.paths {
+        findings.good("serves", format!("{} on {}", paths.data_dir.display(), paths.socket.display()));
+    }
     let lock = if status.lock.locked { "locked; `keyfob unlock`" } else { "unlocked" };
-    findings.good("lock", format!("{lock}; {}", wrapping_key(status.lock.key_source)));
-    match (&status.storage.fault, status.health) {
-        (None, Health::Ok) => {
-            let free = status.storage.free_bytes.map(|bytes| format!(", {} MiB free", bytes >> 20)).unwrap_or_default();
-            findings.good("disk", format!("{}{free}", status.storage.file_system));
+    let source = status.lock.key_source.map(|source| format!("; {}", wrapping_key(source))).unwrap_or_default();
+    findings.good("lock", format!("{lock}{source}"));
+    if let Some(storage) = &status.storage {
+        disk(storage, status.health, findings);
+    }
+    match status.memory {
+        Some(memory) if memory.dumpable => {
+            findings.bad("memory", "other programs of yours can read the daemon's memory");
+        }
+        Some(memory) if memory.swappable => {
+            findings.good("memory", "closed to other programs; it may be swapped out, so encrypt the swap space");
+        }
+        Some(_) => findings.good("memory", "closed to other programs, and never swapped out"),
+        None => {}
+    }
+    let most = status.limits.connections;
+    let open = status.counts.connections.map(|open| format!("{open} of ")).unwrap_or_default();
+    let text = format!("{open}at most {most} connections");
+    if most < 64 {
+        findings.bad("limits", format!("{text}: raise the limit of open files (`ulimit -n`) and restart the daemon"));
+    } else {
+        findings.good("limits", text);
+    }
+}
+
+/// What the vault is kept on.
+fn disk(storage: &StorageStatus, health: Option<Health>, findings: &mut Findings) {
+    match (&storage.fault, health) {
+        (None, Some(Health::Ok)) => {
+            let free = storage.free_bytes.map(|bytes| format!(", {} MiB free", bytes >> 20)).unwrap_or_default();
+            findings.good("disk", format!("{}{free}", storage.file_system));
         }
         (fault, _) => {
             let fault = fault.clone().unwrap_or_else(|| "the storage is not well".to_owned());
             findings.bad("disk", format!("{fault}: make room, or mend the disk and `keyfob stop`"));
         }
     }
-    if status.storage.overwrites_in_place == Some(false) {
+    if storage.overwrites_in_place == Some(false) {
         findings.bad("erasing", "on this file system what is cleared stays in old blocks for a while: see SECURITY.md");
-    }
-    if status.memory.dumpable {
-        findings.bad("memory", "other programs of yours can read the daemon's memory");
-    } else if status.memory.swappable {
-        findings.good("memory", "closed to other programs; it may be swapped out, so encrypt the swap space");
-    } else {
-        findings.good("memory", "closed to other programs, and never swapped out");
-    }
-    let (open, most) = (status.counts.connections, status.limits.connections);
-    let text = format!("{open} of at most {most} connections");
-    if most < 64 {
-        findings.bad("limits", format!("{text}: raise the limit of open files (`ulimit -n`) and restart the daemon"));
-    } else {
-        findings.good("limits", text);
     }
 }
 

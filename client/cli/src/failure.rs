@@ -40,6 +40,17 @@ pub(super) enum Failure {
     /// Something is wrong, as was printed.
     #[error("{0} to look at")]
     Diagnosed(String),
+    /// The program that was run with a grant ended like this, and has said why itself.
+    #[error("the program failed")]
+    Program(Exit),
+    /// The program that was to be run with a grant was not.
+    #[error("cannot run the program: {source}")]
+    NotRun {
+        /// The exit code, as a shell has it.
+        code: u8,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The tour saw something that it should not.
     #[error("the tour went wrong: {0}")]
     Tour(&'static str),
@@ -56,6 +67,8 @@ impl Failure {
         match self {
             Self::Vault(error) if error.is_unreachable() => Exit::Unreachable,
             Self::Input(_) => Exit::Usage,
+            Self::Program(exit) => *exit,
+            Self::NotRun { code, .. } => Exit::Program(*code),
             // A reader that left early (`| head`) has seen what it wanted.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Vault(_)

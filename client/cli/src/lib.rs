@@ -18,6 +18,8 @@ mod completions;
 mod doctor;
 mod escape;
 mod failure;
+mod grant;
+mod grants;
 mod input;
 mod key;
 mod list;
@@ -98,6 +100,8 @@ pub enum Exit {
     Usage,
     /// 69: there is no daemon, and none could be started.
     Unreachable,
+    /// As the program did that was run.
+    Program(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -107,6 +111,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Unreachable => 69,
+            Exit::Program(code) => code,
         })
     }
 }
@@ -141,6 +146,9 @@ Keys and signatures:
   sign           Sign bytes on stdin
 
 The vault:
+  grant          Give a part of it for a while: to a program, a container, another user
+  grants         List who has what
+  revoke NAME    End a grant; all of them with --all
   lock           Take the vault's keys out of memory
   unlock         Put them back
   vault          Change its key (rekey) and its settings (set)
@@ -200,6 +208,9 @@ enum Command {
     Key(key::Key),
     Stamp(sign::Stamp),
     Sign(sign::Sign),
+    Grant(grant::Grant),
+    Grants(grants::Grants),
+    Revoke(grants::Revoke),
     Lock(lock::Lock),
     Unlock(unlock::Unlock),
     #[command(subcommand)]
@@ -265,6 +276,9 @@ impl Session<'_, '_> {
             Command::Key(command) => command.run(self),
             Command::Stamp(command) => command.run(self),
             Command::Sign(command) => command.run(self),
+            Command::Grant(command) => command.run(self),
+            Command::Grants(command) => command.run(self),
+            Command::Revoke(command) => command.run(self),
             Command::Lock(command) => command.run(self),
             Command::Unlock(command) => command.run(self),
             Command::Vault(command) => command.run(self),

@@ -45,7 +45,7 @@ impl Output<'_, '_> {
     pub(super) fn failure(&mut self, failure: &Failure) -> Exit {
         let exit = failure.exit();
         let fault = failure.fault();
-        let said = if exit == Exit::Done {
+        let said = if exit == Exit::Done || matches!(failure, Failure::Program(_)) {
             Ok(())
         } else if self.json {
             let data = fault.map(|fault| &fault.data);

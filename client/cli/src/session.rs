@@ -66,7 +66,7 @@ impl Session<'_, '_> {
             Err(Error::Fault(fault)) if fault.data.code == Code::VaultLocked && self.output.io.can_ask => {
                 self.output.note("the vault is locked")?;
                 // A passphrase is asked for anyway.
-                if client.status().wait()?.lock.key_source != KeySource::Passphrase {
+                if client.status().wait()?.lock.key_source != Some(KeySource::Passphrase) {
                     self.confirm(false, "Unlock it?")?;
                 }
                 unlock::Unlock::default().unlock(client, self)?;

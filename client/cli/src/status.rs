@@ -1,7 +1,10 @@
+use std::path::Path;
+
 use clap::Args;
-use keyfob_proto::{Counts, DaemonStatus, Health, StorageStatus};
+use keyfob_proto::{Counts, DaemonStatus, GrantTerms, Health, LockStatus, MemoryStatus, StorageStatus};
 
 use super::escape::printable;
+use super::grants::{ends, gives};
 use super::output::{name, wrapping_key};
 use super::time::span;
 use super::{Failure, Session};
@@ -17,43 +20,50 @@ impl Status {
         let status = session.connect()?.status().wait()?;
         session.output.print(&status, text(&status))?;
         match status.health {
-            Health::StorageFailed => Err(Failure::Unwell),
+            Some(Health::StorageFailed) => Err(Failure::Unwell),
             _ => Ok(()),
         }
     }
 }
 
 fn text(status: &DaemonStatus) -> String {
-    let counts = &status.counts;
-    let health = match status.health {
-        Health::Ok => "ok".to_owned(),
-        Health::StorageFull => {
-            "the disk is full: nothing is stored until there is room, and clearing goes on".to_owned()
-        }
-        Health::StorageFailed => {
-            "the disk failed: nothing is stored until the daemon is restarted, and clearing goes on".to_owned()
-        }
-        _ => "unknown to this release of keyfob".to_owned(),
-    };
+    let DaemonStatus { daemon_version, protocol_version, counts, limits, .. } = status;
+    let pid = status.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+    let path = |path: &Path| printable(&path.display().to_string());
+    let changes = counts.mutations.zip(counts.flushes);
     let lines = [
-        (
-            "daemon",
-            format!("keyfobd {}, protocol {}, pid {}", status.daemon_version, status.protocol_version, status.pid),
-        ),
-        ("running for", span(status.uptime_seconds)),
-        ("health", health),
-        ("storage", storage(status)),
-        ("lock", lock(status)),
-        ("memory", memory(status)),
-        ("active", status.active_session_key.as_ref().map_or_else(|| "none".to_owned(), name)),
-        ("sessions", counts.sessions.to_string()),
-        ("key pairs", key_pairs(counts)),
-        ("connections", format!("{} of at most {}", counts.connections, status.limits.connections)),
-        ("changes", format!("{} since the start, made durable by {} flushes", counts.mutations, counts.flushes)),
-        ("socket", printable(&status.paths.socket.display().to_string())),
-        ("data", printable(&status.paths.data_dir.display().to_string())),
+        ("daemon", Some(format!("keyfobd {daemon_version}, protocol {protocol_version}{pid}"))),
+        ("grant", status.grant.as_ref().map(grant)),
+        ("running for", status.uptime_seconds.map(span)),
+        ("health", status.health.map(|health| health_text(health).to_owned())),
+        ("storage", status.storage.as_ref().map(storage)),
+        ("lock", Some(lock(&status.lock))),
+        ("memory", status.memory.map(memory)),
+        ("active", Some(status.active_session_key.as_ref().map_or_else(|| "none".to_owned(), name))),
+        ("sessions", Some(counts.sessions.to_string())),
+        ("key pairs", Some(key_pairs(counts))),
+        ("connections", counts.connections.map(|open| format!("{open} of at most {}", limits.connections))),
+        ("changes", changes.map(|(all, flushes)| format!("{all} since the start, made durable by {flushes} flushes"))),
+        ("socket", status.paths.as_ref().map(|paths| path(&paths.socket))),
+        ("data", status.paths.as_ref().map(|paths| path(&paths.data_dir))),
     ];
-    lines.map(|(field, value)| format!("{field:13} {value}")).join("\n")
+    let lines = lines.into_iter().filter_map(|(field, value)| Some(format!("{field:13} {}", value?)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn health_text(health: Health) -> &'static str {
+    match health {
+        Health::Ok => "ok",
+        Health::StorageFull => "the disk is full: nothing is stored until there is room, and clearing goes on",
+        Health::StorageFailed => {
+            "the disk failed: nothing is stored until the daemon is restarted, and clearing goes on"
+        }
+        _ => "unknown to this release of keyfob",
+    }
+}
+
+fn grant(terms: &GrantTerms) -> String {
+    format!("{}, which is all of the vault that is here: {}, {}", terms.name, gives(terms), ends(terms))
 }
 
 fn key_pairs(counts: &Counts) -> String {
@@ -61,8 +71,8 @@ fn key_pairs(counts: &Counts) -> String {
     format!("{key_pairs_in_use} in use, {key_pairs_unused} unused, {key_pairs_kept} kept")
 }
 
-fn storage(status: &DaemonStatus) -> String {
-    let StorageStatus { file_system, overwrites_in_place, free_bytes, fault, .. } = &status.storage;
+fn storage(storage: &StorageStatus) -> String {
+    let StorageStatus { file_system, overwrites_in_place, free_bytes, fault, .. } = storage;
     let gone = match overwrites_in_place {
         Some(true) => "what is cleared is overwritten in place",
         Some(false) => "what is cleared stays in old blocks until they are used again",
@@ -73,17 +83,16 @@ fn storage(status: &DaemonStatus) -> String {
     format!("{file_system}{free}; {gone}{fault}")
 }
 
-fn lock(status: &DaemonStatus) -> String {
-    let source = wrapping_key(status.lock.key_source);
-    let state = if status.lock.locked { "locked" } else { "unlocked" };
-    let after = status.lock.lock_after_seconds.map(|seconds| format!(", locks itself after {}", span(seconds)));
-    let told = if status.lock.lock_after_overridden { " (as the daemon was told when it was started)" } else { "" };
-    format!("{state}, {source}{}{told}", after.unwrap_or_default())
+fn lock(lock: &LockStatus) -> String {
+    let source = lock.key_source.map(|source| format!(", {}", wrapping_key(source))).unwrap_or_default();
+    let state = if lock.locked { "locked" } else { "unlocked" };
+    let after = lock.lock_after_seconds.map(|seconds| format!(", locks itself after {}", span(seconds)));
+    let told = if lock.lock_after_overridden { " (as the daemon was told when it was started)" } else { "" };
+    format!("{state}{source}{}{told}", after.unwrap_or_default())
 }
 
-fn memory(status: &DaemonStatus) -> String {
-    let others =
-        if status.memory.dumpable { "other programs of yours can read it" } else { "closed to other programs" };
-    let swap = if status.memory.swappable { "may be swapped out" } else { "is never swapped out" };
+fn memory(memory: MemoryStatus) -> String {
+    let others = if memory.dumpable { "other programs of yours can read it" } else { "closed to other programs" };
+    let swap = if memory.swappable { "may be swapped out" } else { "is never swapped out" };
     format!("{others}, {swap}")
 }

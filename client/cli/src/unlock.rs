@@ -26,7 +26,7 @@ impl Unlock {
     /// Unlocks it over this connection.
     pub(super) fn unlock(self, client: &Client, session: &mut Session<'_, '_>) -> Result<VaultUnlocked, Failure> {
         let lock = client.status().wait()?.lock;
-        let passphrase = if lock.locked && lock.key_source == KeySource::Passphrase {
+        let passphrase = if lock.locked && lock.key_source == Some(KeySource::Passphrase) {
             Some(Secret::new(self.passphrase.read("Passphrase: ", session)?.as_str()))
         } else {
             None

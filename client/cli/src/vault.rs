@@ -140,7 +140,7 @@ impl RekeyArgs {
         }
         let client = session.connect()?;
         let lock = client.status().wait()?.lock;
-        let has_passphrase = lock.key_source == KeySource::Passphrase;
+        let has_passphrase = lock.key_source == Some(KeySource::Passphrase);
         if self.current.is_given() && !has_passphrase {
             return Err(Failure::Input("the vault has no passphrase: leave --current-passphrase-fd out".to_owned()));
         }

@@ -4,12 +4,13 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use keyfob::{Client, Error, Events};
-use keyfob_proto::{Event, EventKind, EventType, RemovalReason, Subscribe};
+use keyfob_proto::{Event, EventKind, EventType, GrantEnd, RemovalReason, Subscribe};
 
 use super::arguments::Named;
 use super::complete::session_names;
 use super::escape::printable;
-use super::output::{name, wrapping_key};
+use super::grants::{ends, gives};
+use super::output::{count as counted, name, wrapping_key};
 use super::time::{local, time_of_day, until};
 use super::{Failure, Session};
 
@@ -29,7 +30,7 @@ pub(super) struct Watch {
     #[arg(long = "type", value_name = "TYPE", value_parser = event_types())]
     types: Vec<EventType>,
 
-    /// Only what happens to this session, and to the vault as a whole, and not to key pairs; up to 100 of them
+    /// Only what happens to this session, and to the vault as a whole, and not to key pairs or grants; up to 100 of them
     #[arg(long = "session", value_name = "KEY", value_parser = Named::read, add = session_names())]
     sessions: Vec<Named>,
 
@@ -125,14 +126,32 @@ fn text(event: &Event) -> String {
         EventKind::VaultLocked => "the vault is locked".to_owned(),
         EventKind::VaultRekeyed { key_source } => format!("vault rekeyed; {}", wrapping_key(*key_source)),
         EventKind::VaultUnlocked => "the vault is unlocked".to_owned(),
+        EventKind::GrantCreated { grant } => format!("grant {}: {}, ends {}", grant.name, gives(grant), ends(grant)),
+        EventKind::GrantEnded { name, reason } => format!("grant {name} has ended ({})", ended(*reason)),
+        EventKind::GrantRefused { name, method, code, count } => {
+            format!("grant {name}: {} refused, the last {} ({code})", counted(*count, "call"), printable(method))
+        }
         EventKind::Resync => "resync: some events were missed, so read the vault again".to_owned(),
         _ => "an event that this release does not know".to_owned(),
     };
-    let by = event.by.map(|by| match by.pid {
-        Some(pid) => format!(" (by pid {pid}, user {})", by.uid),
-        None => format!(" (by user {})", by.uid),
+    let by = event.by.map(|by| {
+        let pid = by.pid.map(|pid| format!("pid {pid}, ")).unwrap_or_default();
+        let grant = by.grant.map(|name| format!(" through grant {name}")).unwrap_or_default();
+        format!(" (by {pid}user {}{grant})", by.uid)
     });
     format!("{} {what}{}", event.sequence, by.unwrap_or_default())
+}
+
+/// Why a grant has ended.
+fn ended(reason: GrantEnd) -> &'static str {
+    match reason {
+        GrantEnd::Expired => "expired",
+        GrantEnd::Revoked => "revoked",
+        GrantEnd::UsedUp => "used up",
+        GrantEnd::Disconnected => "its program has ended",
+        GrantEnd::SessionsGone => "its sessions are gone",
+        _ => "unknown reason",
+    }
 }
 
 /// Why a session or a key pair is gone.

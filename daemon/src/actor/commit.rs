@@ -28,8 +28,8 @@ impl Actor {
         if changes.is_empty() {
             // Time has passed, or nothing has.
             if !announcements.is_empty() || vault.warned_until() != self.published.vault().warned_until() {
-                self.published.replace(vault);
-                self.published.events.publish(announcements);
+                let before = self.published.replace(vault);
+                self.published.grants.publish(announcements, &before, &self.published.vault());
             }
             return Ok(());
         }
@@ -45,12 +45,10 @@ impl Actor {
             rewriting.committed(&changes);
         }
         // Events before replies: whoever has a reply and subscribes then is not told of it again.
-        if clears_all {
-            self.publish_next_generation(vault);
-        } else {
-            self.publish(vault);
-        }
-        self.published.events.publish(announcements);
+        let (few, after) = (if clears_all { 0 } else { vault.session_count() } + GROUP, vault.clone());
+        let before = if clears_all { self.publish_next_generation(vault) } else { self.published.replace(vault) };
+        self.published.grants.publish(announcements, &before, &after);
+        self.drop_old(before, few);
         Ok(())
     }
 
@@ -88,14 +86,9 @@ impl Actor {
         }
     }
 
-    /// Shows everybody another vault of the same generation.
-    fn publish(&self, vault: Vault) {
-        let few = vault.session_count() + GROUP;
-        self.drop_old(self.published.replace(vault), few);
-    }
-
-    /// Shows everybody the vault after a clear-all, with the keys of its generation, at once.
-    fn publish_next_generation(&self, vault: Vault) {
+    /// Shows everybody the vault after a clear-all, with the keys of its generation, at once; and answers
+    /// the one before.
+    fn publish_next_generation(&self, vault: Vault) -> Arc<Vault> {
         let mut keys = self.published.keys_mut();
         let old = self.published.replace(vault);
         on_wiped_stack(Depth::Deep, || {
@@ -104,7 +97,7 @@ impl Actor {
             }
         });
         drop(keys);
-        self.drop_old(old, GROUP);
+        old
     }
 
     /// Drops a vault that nobody is shown any more: at once if it has few sessions, or a little at a time. All at once

@@ -101,7 +101,8 @@ impl Actor {
     }
 
     fn announce(&self, kind: EventKind, by: Option<By>) {
-        self.published.events.publish(vec![Announcement { kind, by }]);
+        let vault = self.published.vault();
+        self.published.grants.publish(vec![Announcement { kind, by }], &vault, &vault);
     }
 
     fn rekey(&mut self, origin: &Origin, wrapping: &Key, by: By) -> Result<u64, Fault> {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::events::EventLog;
+use crate::grants::Grants;
 use crate::seal::{Depth, VaultKeys, on_wiped_stack};
 use crate::store::{Origin, RekeyProgress};
 use crate::vault::Vault;
@@ -17,7 +18,9 @@ pub struct Published {
     keys: RwLock<Keys>,
     failure: RwLock<Option<String>>,
     /// The events of all commits.
-    pub events: EventLog,
+    pub events: Arc<EventLog>,
+    /// Who has which part of the vault.
+    pub grants: Grants,
     /// Mutations that took effect since the start.
     pub(super) mutations: AtomicU64,
     pub(super) flushes: AtomicU64,
@@ -37,11 +40,13 @@ pub(super) struct Keys {
 
 impl Published {
     pub(super) fn new(vault: Vault, keys: Keys, store_bytes: u64) -> Self {
+        let events = Arc::<EventLog>::default();
         Self {
+            grants: Grants::new(Arc::clone(&events)),
             vault: RwLock::new(Arc::new(vault)),
             keys: RwLock::new(keys),
             failure: RwLock::new(None),
-            events: EventLog::default(),
+            events,
             mutations: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
             store_bytes: AtomicU64::new(store_bytes),

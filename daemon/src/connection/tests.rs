@@ -7,7 +7,7 @@ use std::time::Duration;
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions};
-use keyfob_proto::Endpoint;
+use keyfob_proto::{By, Endpoint};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -38,7 +38,8 @@ async fn served_when_free(sent: &[u8], taken: Duration) -> String {
         lock_after: LockAfter::Never,
         clock: Clock::system(),
     };
-    let service = Service::new(handle, published, &config, 1, CancellationToken::new());
+    let (service, _sockets) = Service::new(handle, published, &config, 1, CancellationToken::new());
+    let service = Arc::new(service);
     let places = Arc::clone(&service.long_lines).acquire_many_owned(16).await.unwrap();
     tokio::spawn(async move {
         tokio::time::sleep(taken).await;
@@ -50,7 +51,9 @@ async fn served_when_free(sent: &[u8], taken: Duration) -> String {
     let mut client = UnixStream::connect(&path).unwrap();
     client.write_all(sent).unwrap();
     let stream = listener.accept().await.unwrap();
-    let served = serve(stream, By { pid: None, uid: 0 }, Arc::new(service));
+    let by = By { pid: None, uid: 0, grant: None };
+    let caller = Caller::new(by, Access::Owner, None, service.published().grants.clone());
+    let served = serve(stream, caller, service);
     tokio::time::timeout(10 * LINE_TIMEOUT, served).await.expect("nobody is served for ever");
     let mut said = String::new();
     client.read_to_string(&mut said).unwrap();

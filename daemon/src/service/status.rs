@@ -8,9 +8,11 @@ use keyfob_proto::{
 };
 
 use super::Service;
+use crate::clock::Timestamp;
 use crate::limits::{LINE_TIMEOUT, MAX_TOKEN_BYTES, ROOM_TO_PUT};
 use crate::process;
 use crate::store::{FileSystem, StoreError};
+use crate::vault::Vault;
 
 impl Service {
     pub(super) fn status(&self) -> DaemonStatus {
@@ -19,31 +21,23 @@ impl Service {
         DaemonStatus {
             protocol_version: PROTOCOL_VERSION,
             daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            uptime_seconds: self.started.elapsed().as_secs(),
-            health,
-            storage,
+            grant: None,
+            pid: Some(std::process::id()),
+            uptime_seconds: Some(self.started.elapsed().as_secs()),
+            health: Some(health),
+            storage: Some(storage),
             lock: self.lock_status(),
-            memory: process::memory_status(),
+            memory: Some(process::memory_status()),
             active_session_key: vault.active(self.clock.now()).cloned(),
             counts: Counts {
-                sessions: vault.live_count(self.clock.now()) as u64,
-                key_pairs_in_use: vault.in_use_count() as u64,
-                key_pairs_unused: vault.unused_count() as u64,
-                key_pairs_kept: vault.kept_count() as u64,
-                connections: self.connections.load(Ordering::Relaxed),
-                mutations: self.published.mutations(),
-                flushes: self.published.flushes(),
-                store_bytes: self.published.store_bytes(),
+                connections: Some(self.connections.load(Ordering::Relaxed)),
+                mutations: Some(self.published.mutations()),
+                flushes: Some(self.published.flushes()),
+                store_bytes: Some(self.published.store_bytes()),
+                ..counts(&vault, self.clock.now())
             },
-            limits: Limits {
-                line_bytes: MAX_LINE_BYTES as u64,
-                session_key_bytes: MAX_SESSION_KEY_BYTES as u64,
-                session_token_bytes: MAX_TOKEN_BYTES as u64,
-                connections: self.max_connections as u64,
-                line_seconds: LINE_TIMEOUT.as_secs(),
-            },
-            paths: self.paths.clone(),
+            limits: limits(self.max_connections),
+            paths: Some(self.paths.clone()),
         }
     }
 
@@ -72,10 +66,32 @@ impl Service {
     fn lock_status(&self) -> LockStatus {
         LockStatus {
             locked: self.published.is_locked(),
-            key_source: self.published.origin().kind(),
+            key_source: Some(self.published.origin().kind()),
             lock_after_seconds: self.idle.lock_after().map(|after| after.as_secs()),
             lock_after_overridden: self.idle.is_told(),
             rekeying: self.published.rekeying.now().map(|(done, total)| Rekeying { done, total }),
         }
+    }
+}
+
+/// What there is in a vault, or in a part of one.
+pub(super) fn counts(vault: &Vault, now: Timestamp) -> Counts {
+    Counts {
+        sessions: vault.live_count(now) as u64,
+        key_pairs_in_use: vault.in_use_count() as u64,
+        key_pairs_unused: vault.unused_count() as u64,
+        key_pairs_kept: vault.kept_count() as u64,
+        ..Counts::default()
+    }
+}
+
+/// What the daemon accepts.
+pub(super) fn limits(max_connections: usize) -> Limits {
+    Limits {
+        line_bytes: MAX_LINE_BYTES as u64,
+        session_key_bytes: MAX_SESSION_KEY_BYTES as u64,
+        session_token_bytes: MAX_TOKEN_BYTES as u64,
+        connections: max_connections as u64,
+        line_seconds: LINE_TIMEOUT.as_secs(),
     }
 }

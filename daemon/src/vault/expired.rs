@@ -1,5 +1,7 @@
 //! The names of sessions that have expired, so that whoever asks for one learns that it did, and when.
 
+use std::collections::BTreeSet;
+
 use keyfob_proto::SessionKey;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
@@ -29,6 +31,17 @@ impl Expired {
     pub(super) fn get(&self, key: &SessionKey) -> Option<ExpiredName> {
         let expiry = *self.names.get(key)?;
         Some(ExpiredName { expiry, was_active: self.active.as_ref() == Some(key) })
+    }
+
+    /// What is kept of these names.
+    pub(super) fn only(&self, names: &BTreeSet<SessionKey>) -> Self {
+        let mut only = Self::default();
+        for key in names {
+            if let Some(name) = self.get(key) {
+                only.insert(key.clone(), ExpiredName { was_active: false, ..name });
+            }
+        }
+        only
     }
 
     /// The names after one, in their order.

@@ -4,16 +4,18 @@
 
 use keyfob_proto::{
     ActiveSessionSet, AllSessionsCleared, ApiKeyPairCreated, ApiKeyPairDeleted, ClearAllSessions, ClearSession,
-    ClearUnusedKeyPairs, Code, DeleteApiKeyPair, Expected, Fault, LockAfterSet, PublicKey, RemovalReason,
+    ClearUnusedKeyPairs, Code, DeleteApiKeyPair, Expected, Fault, LockAfterSet, PublicKey, RemovalReason, Session,
     SessionCleared, SessionKey, SessionStored, SetActiveSession, SetLockAfter, UnusedKeyPairsCleared,
 };
 
+use super::contents::Vault;
 use super::draft::Draft;
 use super::facts::KeyPairFacts;
 use super::key_pair::NewKeyPair;
 use super::missing::{another_session, no_active_session, no_key_pair, no_such_session, not_without_key_pair};
 use super::token::Login;
 use crate::clock::Timestamp;
+use crate::limits::{MAX_SESSIONS, MAX_UNUSED_KEY_PAIRS};
 
 /// A call that changes the vault, its parameters checked as far as they can be without it.
 pub trait Mutation: Send + 'static {
@@ -110,23 +112,64 @@ impl Mutation for Login {
     /// Deletes no key pair but that of the session it replaces: another unused one may belong to a
     /// login in flight in another app.
     fn apply(&self, draft: &mut Draft<'_>) -> Result<SessionStored, Fault> {
-        let (key, now) = (&self.session_key, draft.now());
+        let checked = self.check(draft.vault(), draft.now())?;
+        self.carry_out(checked, draft)
+    }
+}
+
+/// A login that may be stored.
+pub(super) struct Checked {
+    session: Session,
+    /// The key pair of the session that it replaces.
+    replaced_public_key: Option<PublicKey>,
+    has_key_pair: bool,
+}
+
+impl Login {
+    /// Whether it may be stored, by the vault as the caller sees it.
+    pub(super) fn check(&self, seen: &Vault, now: Timestamp) -> Result<Checked, Fault> {
+        let key = &self.session_key;
         let session = self.session_at(now)?;
-        let there = draft.vault().session(key, now).map(|there| *there.public_key());
+        let there = seen.session(key, now).map(|there| *there.public_key());
         if self.expected.is_some_and(|expected| !is_met(expected, there)) {
             return Err(another_session(key, there.as_ref()));
         }
-        let has_key_pair = draft.vault().key_pair(&session.public_key, now).is_some();
+        let has_key_pair = seen.key_pair(&session.public_key, now).is_some();
         if !has_key_pair && !self.without_key_pair {
             return Err(not_without_key_pair(&session.public_key).on_session(key));
         }
-        draft.put_session(key, &session, self.adopts_key_pair)?;
-        if self.activates {
-            draft.set_active(Some(key.clone()));
-        }
-        let active = draft.vault().active.as_ref() == Some(key);
-        Ok(SessionStored { session_key: key.clone(), session, replaced_public_key: there, has_key_pair, active })
+        Ok(Checked { session, replaced_public_key: there, has_key_pair })
     }
+
+    /// Stores it, and makes it the active session if it is to be.
+    pub(super) fn carry_out(&self, checked: Checked, draft: &mut Draft<'_>) -> Result<SessionStored, Fault> {
+        let stored = self.put(checked, draft)?;
+        if self.activates {
+            draft.set_active(Some(self.session_key.clone()));
+        }
+        let active = draft.vault().active.as_ref() == Some(&self.session_key);
+        Ok(SessionStored { active, ..stored })
+    }
+
+    /// Stores it, and leaves the active session as it is.
+    pub(super) fn put(&self, checked: Checked, draft: &mut Draft<'_>) -> Result<SessionStored, Fault> {
+        let Checked { session, replaced_public_key, has_key_pair } = checked;
+        if replaced_public_key.is_none() {
+            check_room(draft.vault().sessions.size(), MAX_SESSIONS, "sessions")?;
+        }
+        draft.put_session(&self.session_key, &session, self.adopts_key_pair)?;
+        let session_key = self.session_key.clone();
+        Ok(SessionStored { session_key, session, replaced_public_key, has_key_pair, active: false })
+    }
+}
+
+/// Refuses more of something than the vault may hold.
+fn check_room(there: usize, most: usize, what: &'static str) -> Result<(), Fault> {
+    if there < most {
+        return Ok(());
+    }
+    let message = format!("the vault holds {there} {what}, and may hold no more: remove some first");
+    Err(Fault::new(Code::LimitReached, message).on_limit(if what == "sessions" { what } else { "keyPairs" }))
 }
 
 /// Whether what is there under a name is what a caller expects: a session that names this key pair, or none.
@@ -159,6 +202,9 @@ impl Mutation for NewKeyPair {
         let there = draft.vault().key_pair(&self.facts().public_key, draft.now()).map(|pair| pair.facts().clone());
         let created = there.is_none();
         let facts = there.as_ref().map_or_else(|| self.facts().clone(), |there| there.told(self.facts()));
+        if created {
+            check_room(draft.vault().unused.size(), MAX_UNUSED_KEY_PAIRS, "unused key pairs")?;
+        }
         if there.as_ref() != Some(&facts) {
             draft.put_key_pair(self, facts.clone())?;
         }
@@ -179,17 +225,33 @@ impl Mutation for DeleteApiKeyPair {
             draft.expire_sessions_of(&public_key);
             return Ok(ApiKeyPairDeleted { deleted: true, public_key });
         }
-        match draft.vault().key_pair(&public_key, draft.now()) {
-            Some(_) => {}
-            None if if_exists => return Ok(ApiKeyPairDeleted { deleted: false, public_key }),
-            None => return Err(no_key_pair(&public_key)),
-        }
-        if draft.vault().naming(&public_key, draft.now()).next().is_some() {
-            let message = format!("a session names the key pair {public_key}: clear the session first");
-            return Err(Fault::new(Code::KeyPairInUse, message).on_key_pair(public_key));
+        let is_unused = draft.vault().key_pair(&public_key, draft.now()).is_some()
+            && draft.vault().naming(&public_key, draft.now()).next().is_none();
+        if !is_unused {
+            return draft.vault().not_deletable(&public_key, draft.now(), if_exists);
         }
         draft.remove_unused(public_key, RemovalReason::Deleted);
         Ok(ApiKeyPairDeleted { deleted: true, public_key })
+    }
+}
+
+impl Vault {
+    /// What is answered to whoever deletes a key pair that is not theirs to delete: a session names it, or it is not
+    /// there.
+    pub(super) fn not_deletable(
+        &self,
+        public_key: &PublicKey,
+        now: Timestamp,
+        if_exists: bool,
+    ) -> Result<ApiKeyPairDeleted, Fault> {
+        match self.key_pair(public_key, now) {
+            Some(_) => {
+                let message = format!("a session names the key pair {public_key}: clear the session first");
+                Err(Fault::new(Code::KeyPairInUse, message).on_key_pair(*public_key))
+            }
+            None if if_exists => Ok(ApiKeyPairDeleted { deleted: false, public_key: *public_key }),
+            None => Err(no_key_pair(public_key)),
+        }
     }
 }
 

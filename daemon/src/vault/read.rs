@@ -64,6 +64,12 @@ impl Vault {
         self.in_use.get(session.public_key()).map(|pair| (pair, Scope::InUse)).or_else(kept)
     }
 
+    /// Whether a key pair is there that no session names, or that is kept.
+    #[must_use]
+    pub fn is_unused(&self, key: &PublicKey) -> bool {
+        self.unused.contains_key(key)
+    }
+
     /// How many key pairs go with the sessions that name them.
     #[must_use]
     pub fn in_use_count(&self) -> usize {
@@ -240,7 +246,7 @@ impl Vault {
     }
 }
 
-fn is_live(session: &StoredSession, now: Timestamp) -> bool {
+pub(super) fn is_live(session: &StoredSession, now: Timestamp) -> bool {
     session.expiry() > now.secs()
 }
 
@@ -250,7 +256,7 @@ fn open(key: &SessionKey, session: &StoredSession, keys: Option<&VaultKeys>) -> 
 
 /// The entries up to the limit or to [`PAGE_BYTES`], and whether there are more.
 fn page<T>(mut entries: impl Iterator<Item = T>, limit: Option<Limit>, bytes: impl Fn(&T) -> usize) -> (Vec<T>, bool) {
-    let limit = limit.unwrap_or(Limit::MAX).entries();
+    let limit = limit.unwrap_or(Limit::DEFAULT).entries();
     let (mut taken, mut size) = (Vec::new(), 0);
     while taken.len() < limit && size < PAGE_BYTES {
         let Some(entry) = entries.next() else { return (taken, false) };

@@ -514,7 +514,7 @@ fn events_tell_what_happened_in_order() {
 
 #[test]
 fn an_event_says_who_asked_and_expiry_says_nobody() {
-    let by = Some(By { pid: Some(7), uid: 1000 });
+    let by = Some(By { pid: Some(7), uid: 1000, grant: None });
     let (mut stock, keys) = (stock(), keys(1));
     let mut draft = Draft::new(Vault::default(), Timestamp::from_secs(START), Some(&keys), &mut stock);
     draft.set_by(by);

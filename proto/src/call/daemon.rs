@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::SessionKey;
-use crate::call::{LockStatus, MemoryStatus, present};
+use crate::call::{GrantTerms, LockStatus, MemoryStatus, present};
 use crate::event::{EventKind, EventType};
 
 /// Asks for events on this connection, in place of those that it was asked for before.
@@ -53,7 +53,7 @@ pub struct Subscribed {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {}
 
-/// The state of the daemon.
+/// The state of the daemon. Behind a grant's socket what would tell of the rest of the vault is absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -63,18 +63,26 @@ pub struct DaemonStatus {
     pub protocol_version: u32,
     /// Its release.
     pub daemon_version: String,
+    /// The grant that the connection is behind; absent: the socket is the vault's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantTerms>,
     /// Its process.
-    pub pid: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
     /// How long it has been running, in seconds.
-    pub uptime_seconds: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uptime_seconds: Option<u64>,
     /// Whether it can store.
-    pub health: Health,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
     /// What the vault is kept on.
-    pub storage: StorageStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<StorageStatus>,
     /// Whether the vault is locked, and where its wrapping key comes from.
     pub lock: LockStatus,
     /// How far its memory is out of reach.
-    pub memory: MemoryStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryStatus>,
     /// The active session, or null.
     pub active_session_key: Option<SessionKey>,
     /// How many there are of what.
@@ -82,7 +90,8 @@ pub struct DaemonStatus {
     /// What it accepts.
     pub limits: Limits,
     /// Where it keeps things.
-    pub paths: Paths,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths: Option<Paths>,
 }
 
 /// Whether the daemon can store.
@@ -141,13 +150,17 @@ pub struct Counts {
     /// Key pairs that are kept, whether or not a session names them.
     pub key_pairs_kept: u64,
     /// Connections open now.
-    pub connections: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u64>,
     /// Mutations that took effect since the daemon started.
-    pub mutations: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutations: Option<u64>,
     /// Flushes to the disk that made them durable. Mutations that wait together share one.
-    pub flushes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flushes: Option<u64>,
     /// What the vault takes on the disk, in bytes, what was cleared and is not yet tidied up included.
-    pub store_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_bytes: Option<u64>,
 }
 
 /// What the daemon accepts.

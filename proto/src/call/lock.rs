@@ -147,8 +147,9 @@ pub struct LockAfterSet {
 pub struct LockStatus {
     /// Whether the vault is locked: it tells names and clears, and neither signs nor shows a token.
     pub locked: bool,
-    /// Where the wrapping key comes from.
-    pub key_source: KeySource,
+    /// Where the wrapping key comes from; absent behind a grant's socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_source: Option<KeySource>,
     /// After how many seconds without use the vault locks itself; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_after_seconds: Option<u64>,

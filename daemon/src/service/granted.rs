@@ -1,0 +1,235 @@
+//! The calls of those who have a grant. They see the vault as their [`Part`](crate::vault::Part) of it.
+
+use std::sync::Arc;
+
+use keyfob_proto::{
+    ActiveSessionSet, ApiKeyPairCreated, Call, Code, DaemonStatus, Fault, GrantEnd, LockStatus, PROTOCOL_VERSION,
+    Request, SessionCleared, SessionStored, SetActiveSession,
+};
+
+use super::status::{counts, limits};
+use super::{Answer, Caller, Service, Step, check_subscription, encode, refuse};
+use crate::clock::Timestamp;
+use crate::grants::{Grant, Use};
+use crate::limits::GRANT_KEY_PAIRS;
+use crate::seal::{Depth, VaultKeys};
+use crate::vault::{Kind, Login, Mutation, NewKeyPair, Vault, Within};
+
+/// What those who have a grant see when they ask.
+struct Seen<'a> {
+    /// Their part of the vault.
+    vault: Vault,
+    grant: &'a Grant,
+    /// The vault's keys, while it is unlocked, where they may be used.
+    keys: Option<&'a VaultKeys>,
+    now: Timestamp,
+}
+
+impl Seen<'_> {
+    /// Makes a session the active one there; the vault's own active session stays.
+    fn activate(&self, call: &SetActiveSession) -> Result<ActiveSessionSet, Fault> {
+        let key = &call.session_key;
+        if self.vault.session(key, self.now).is_none() {
+            return Err(self.vault.no_session(key, self.now));
+        }
+        self.grant.activate(key);
+        Ok(ActiveSessionSet { session_key: key.clone() })
+    }
+}
+
+impl Service {
+    /// Takes on a call that was found to be part of a grant.
+    pub(super) async fn take_granted(self: &Arc<Self>, request: Request, grant: &Arc<Grant>, caller: &Caller) -> Step {
+        let part = grant.part();
+        let by = (caller, request.method());
+        match request {
+            Request::ClearSession(call) => {
+                let ended = Arc::clone(grant);
+                let then = move |reply: &SessionCleared| {
+                    reply.session_key.iter().for_each(|key| ended.deactivate(key));
+                };
+                self.mutate_part(Within { part, call }, grant, by, then).await
+            }
+            Request::ClearAllSessions(call) if part.sessions.is_none() => {
+                self.mutate_part(call, grant, by, |_| {}).await
+            }
+            Request::ClearAllSessions(call) => self.mutate_part(Within { part, call }, grant, by, |_| {}).await,
+            Request::StoreSession(call) => match Login::read(call) {
+                Ok(call) => {
+                    let storing = Arc::clone(grant);
+                    let then = move |reply: &SessionStored| {
+                        if reply.active {
+                            storing.activate(&reply.session_key);
+                        }
+                    };
+                    self.mutate_part(Within { part, call }, grant, by, then).await
+                }
+                Err(fault) => refuse(fault),
+            },
+            Request::SetActiveSession(call) if part.sessions.is_none() => {
+                self.mutate_part(call, grant, by, |_| {}).await
+            }
+            Request::CreateApiKeyPair(call) => {
+                if grant.forget_created(&self.published.vault()) >= GRANT_KEY_PAIRS {
+                    let message =
+                        format!("{GRANT_KEY_PAIRS} key pairs were created through this grant and are not used");
+                    let fault =
+                        Fault::new(Code::LimitReached, format!("{message}: delete some, or store their sessions"));
+                    return refuse(fault.on_limit("keyPairs"));
+                }
+                match NewKeyPair::of(&call, self.clock.now()) {
+                    Ok(pair) => {
+                        let creating = Arc::clone(grant);
+                        let then = move |reply: &ApiKeyPairCreated| creating.created(reply.public_key);
+                        self.mutate_part(pair, grant, by, then).await
+                    }
+                    Err(fault) => refuse(fault),
+                }
+            }
+            Request::DeleteApiKeyPair(call) => self.mutate_part(Within { part, call }, grant, by, |_| {}).await,
+            Request::ClearUnusedKeyPairs(call) => self.mutate_part(Within { part, call }, grant, by, |_| {}).await,
+            request => self.read_part(request, grant, caller),
+        }
+    }
+
+    fn read_part(self: &Arc<Self>, request: Request, grant: &Arc<Grant>, caller: &Caller) -> Step {
+        match request {
+            Request::SetActiveSession(call) => self.use_part(call, grant, caller, |_, seen, call| seen.activate(call)),
+            Request::GetSession(call) => self.use_part(call, grant, caller, |service, seen, call| {
+                let found = seen.vault.get_session(call, seen.now, seen.keys)?;
+                service.used_if(found.session.is_some());
+                Ok(found)
+            }),
+            Request::GetAllSessions(call) => self.use_part(call, grant, caller, |service, seen, call| {
+                let page = seen.vault.get_all_sessions(call, seen.now, seen.keys)?;
+                service.used_if(!page.sessions.is_empty());
+                Ok(page)
+            }),
+            Request::Sign(call) => {
+                self.use_part(call, grant, caller, |service, seen, call| service.sign_in(&seen.vault, seen.keys, call))
+            }
+            Request::Stamp(call) => {
+                self.use_part(call, grant, caller, |service, seen, call| service.stamp_in(&seen.vault, seen.keys, call))
+            }
+            Request::DescribeSession(call) => {
+                self.look_at_part(call, grant, |_, seen, call| seen.vault.describe_session(call, seen.now))
+            }
+            Request::ListSessions(call) => {
+                self.look_at_part(call, grant, |_, seen, call| Ok(seen.vault.list_sessions(call, seen.now)))
+            }
+            Request::GetActiveSessionKey(call) => {
+                self.look_at_part(call, grant, |_, seen, _| Ok(seen.vault.get_active_session_key(seen.now)))
+            }
+            Request::ListApiKeyPairs(call) => {
+                self.look_at_part(call, grant, |_, seen, call| Ok(seen.vault.list_api_key_pairs(call, seen.now)))
+            }
+            Request::Status(call) => self.look_at_part(call, grant, |service, seen, _| Ok(service.status_of(seen))),
+            Request::Subscribe(call) => match check_subscription(&call) {
+                Ok(()) => Step::Subscribe(call),
+                Err(fault) => refuse(fault),
+            },
+            _ => refuse(Fault::new(Code::AccessDenied, "a grant serves no such call")),
+        }
+    }
+
+    /// A mutation of a part. What it did is noted once it is durable.
+    async fn mutate_part<M>(
+        &self,
+        mutation: M,
+        grant: &Arc<Grant>,
+        (caller, method): (&Caller, &'static str),
+        then: impl FnOnce(&M::Reply) + Send + 'static,
+    ) -> Step
+    where
+        M: Mutation<Reply: serde::Serialize + Send>,
+    {
+        let begun = match grant.begin(self.clock.now()) {
+            Ok(begun) => begun,
+            Err(fault) => return refuse(fault),
+        };
+        let (idle, finish) = (Arc::clone(&self.idle), self.finish(grant, caller, method));
+        let encode = move |reply: M::Reply| {
+            if M::KIND == Kind::Seals {
+                idle.used();
+            }
+            then(&reply);
+            finish(begun);
+            encode(&reply)
+        };
+        Step::Mutation(self.actor.submit(mutation, Some(caller.by), encode).await)
+    }
+
+    /// A use that only reads or signs.
+    fn use_part<C: Call + Send + 'static>(
+        self: &Arc<Self>,
+        call: C,
+        grant: &Arc<Grant>,
+        caller: &Caller,
+        answer: fn(&Self, &Seen<'_>, &C) -> Result<C::Reply, Fault>,
+    ) -> Step {
+        let (service, grant) = (Arc::clone(self), Arc::clone(grant));
+        let finish = self.finish(&grant, caller, C::METHOD);
+        Step::Read(Box::new(move || -> Answer {
+            let now = service.clock.now();
+            let begun = grant.begin(now)?;
+            let reply = service.published.open(Depth::Deep, |vault, keys| {
+                answer(&service, &Seen { vault: vault.part(&grant.part(), now), grant: &grant, keys, now }, &call)
+            })?;
+            finish(begun);
+            Ok(encode(&reply))
+        }))
+    }
+
+    /// What every grant may be asked.
+    fn look_at_part<C: Call + Send + 'static>(
+        self: &Arc<Self>,
+        call: C,
+        grant: &Arc<Grant>,
+        answer: fn(&Self, &Seen<'_>, &C) -> Result<C::Reply, Fault>,
+    ) -> Step {
+        let (service, grant) = (Arc::clone(self), Arc::clone(grant));
+        Step::Read(Box::new(move || -> Answer {
+            let now = service.clock.now();
+            grant.check(now)?;
+            let vault = service.published.vault().part(&grant.part(), now);
+            let reply = answer(&service, &Seen { vault, grant: &grant, keys: None, now }, &call)?;
+            Ok(encode(&reply))
+        }))
+    }
+
+    /// What is done when a use has succeeded.
+    fn finish(&self, grant: &Arc<Grant>, caller: &Caller, method: &'static str) -> impl FnOnce(Use) + Send + use<> {
+        let (grants, grant) = (self.published.grants.clone(), Arc::clone(grant));
+        let (used, clock) = (caller.used(), self.clock.clone());
+        move |begun| {
+            if begun.succeed(method, used, clock.now()) {
+                grants.end(&grant, GrantEnd::UsedUp, None);
+            }
+        }
+    }
+
+    fn status_of(&self, seen: &Seen<'_>) -> DaemonStatus {
+        let lock = LockStatus {
+            locked: self.published.is_locked(),
+            key_source: None,
+            lock_after_seconds: None,
+            lock_after_overridden: false,
+            rekeying: None,
+        };
+        DaemonStatus {
+            protocol_version: PROTOCOL_VERSION,
+            daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
+            grant: Some(seen.grant.told()),
+            pid: None,
+            uptime_seconds: None,
+            health: None,
+            storage: None,
+            lock,
+            memory: None,
+            active_session_key: seen.vault.active(seen.now).cloned(),
+            counts: counts(&seen.vault, seen.now),
+            limits: limits(self.max_connections),
+            paths: None,
+        }
+    }
+}
