@@ -178,7 +178,7 @@ fn daemon(status: &DaemonStatus, findings: &mut Findings) {
         findings.bad("daemon", text);
     }
     if let Some(terms) = &status.grant {
-        findings.good("grant", format!("{}: {}, {}", terms.name, gives(terms), ends(terms)));
+        findings.good("grant", format!("{}: {}, ends {}", terms.name, gives(terms), ends(terms)));
     }
     if let Some(paths) = &status.paths {
         findings.good("serves", format!("{} on {}", paths.data_dir.display(), paths.socket.display()));

@@ -53,8 +53,8 @@ pub(super) struct Grant {
     uid: Option<u32>,
 
     /// Where its socket is to be, in a directory that is there [default: beside the vault's own]
-    #[arg(long = "at", value_name = "PATH")]
-    socket: Option<PathBuf>,
+    #[arg(long, value_name = "PATH")]
+    at: Option<PathBuf>,
 
     /// What to call it: lower-case letters, digits and hyphens [default: made up]
     #[arg(long, value_name = "NAME", value_parser = grant_name)]
@@ -93,7 +93,7 @@ impl Grant {
         let call = CreateGrant {
             session_keys: sessions.clone(),
             name: self.name,
-            socket: self.socket.map(std::path::absolute).transpose()?,
+            socket: self.at.map(std::path::absolute).transpose()?,
             uid: self.uid,
             seconds: self.time.and_then(|time| NonZeroU64::new(time.as_secs())),
             uses: self.uses,

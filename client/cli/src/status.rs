@@ -63,7 +63,7 @@ fn health_text(health: Health) -> &'static str {
 }
 
 fn grant(terms: &GrantTerms) -> String {
-    format!("{}, which is all of the vault that is here: {}, {}", terms.name, gives(terms), ends(terms))
+    format!("{}, which is all of the vault that is here: {}, ends {}", terms.name, gives(terms), ends(terms))
 }
 
 fn key_pairs(counts: &Counts) -> String {
