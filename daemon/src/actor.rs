@@ -20,6 +20,7 @@ mod handle;
 mod job;
 mod locking;
 mod published;
+mod queue;
 mod rewriting;
 mod tidy;
 mod timers;
@@ -39,20 +40,21 @@ use self::published::Keys;
 use self::rewriting::Rewriting;
 use self::timers::{Time, Timers};
 use crate::clock::{Clock, Timestamp};
-use crate::limits::{GROUP, MAX_OWED, QUEUE};
+use crate::limits::{GROUP, MAX_OWED, QUEUE, QUEUE_OF_OTHERS};
 use crate::seal::{Depth, on_wiped_stack};
 use crate::store::Store;
 use crate::vault::{Draft, Drafted, Kind, Removal, Vault};
 
-pub use self::handle::Handle;
+pub use self::handle::{Handle, Lane};
 pub use self::published::Published;
+use self::queue::Queue;
 
 /// While there is work to do, a database is rewritten only when it is so many times as large as it may be.
 const GENEROUS: u64 = 4;
 
 /// The only writer. [`Actor::run`] is its whole life.
 pub struct Actor {
-    queue: mpsc::Receiver<Submission>,
+    queue: Queue,
     published: Arc<Published>,
     store: Store,
     clock: Clock,
@@ -73,11 +75,12 @@ impl Actor {
     /// An actor over a store and the vault that was read from it, which is locked. Call it within a runtime.
     #[must_use]
     pub fn new(store: Store, vault: Vault, clock: Clock) -> (Self, Handle, Arc<Published>) {
-        let (sender, queue) = mpsc::channel(QUEUE);
+        let (owner, owners) = mpsc::channel(QUEUE);
+        let (others, of_others) = mpsc::channel(QUEUE_OF_OTHERS);
         let keys = Keys { open: None, origin: store.origin().clone() };
         let published = Arc::new(Published::new(vault, keys, store.bytes()));
         let actor = Self {
-            queue,
+            queue: Queue::new(owners, of_others),
             published: Arc::clone(&published),
             store,
             clock,
@@ -88,7 +91,7 @@ impl Actor {
             rewrite_from: 0,
             background: runtime::Handle::current(),
         };
-        (actor, Handle::new(sender), published)
+        (actor, Handle::new(owner, others), published)
     }
 
     /// Serves mutations, lets time pass and tidies up, until every [`Handle`] is gone and all that
@@ -107,7 +110,7 @@ impl Actor {
                 biased;
                 // First, or it would never have its turn while mutations never cease to wait.
                 rewritten = Rewriting::done(&mut self.rewriting) => self.switch_to(rewritten),
-                received = self.queue.recv_many(&mut group, GROUP) => {
+                received = self.queue.next_group(&mut group) => {
                     if received == 0 {
                         break;
                     }

@@ -11,8 +11,9 @@
 //! - What a client can make a connection hold is bounded ([`limits`](crate::limits)): a part of a line, mutations that
 //!   wait for the actor, and answers. While answers cannot be written, nothing is read, and after a while the connection
 //!   is given up.
-//! - Long lines share places: whoever has none waits with the rest of the line, and keeps nobody with short lines
-//!   waiting.
+//! - Long lines share places, those of each user among themselves: whoever has none waits with the rest of the line, and
+//!   keeps nobody with short lines waiting. Pages that are not read share room in the same way.
+//! - Those who are not the vault's own user work one at a time.
 //! - Nothing of a request is logged but its method.
 
 mod inbox;
@@ -24,7 +25,6 @@ use std::sync::Arc;
 use interprocess::local_socket::tokio::Stream;
 use keyfob_proto::{Code, Envelope, Fault, Id, LineTooLong, Request, write_event, write_fault, write_reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 use tokio::time::Instant;
 use tracing::{debug, info};
 use zeroize::Zeroizing;
@@ -32,14 +32,15 @@ use zeroize::Zeroizing;
 use self::inbox::Inbox;
 use self::pending::{Asked, Pending};
 use crate::access::Access;
+use crate::account::Taken;
 use crate::events::Subscription;
-use crate::limits::{LINE_TIMEOUT, OUT_BYTES, READS_PER_TURN, WRITE_TIMEOUT};
+use crate::limits::{BYTES_PER_READ, LINE_TIMEOUT, LONG_LINE_STALL, READS_PER_TURN, WHOLE_PAGE_BYTES, WRITE_TIMEOUT};
 use crate::service::{Answer, Caller, Service, Step};
 
 /// Serves a connection until the client leaves or the daemon drains. In the latter case the client
 /// is still there: the stream comes back, to be closed when the daemon is done.
 pub async fn serve(stream: Stream, caller: Caller, service: Arc<Service>) -> Option<Stream> {
-    let inbox = Inbox::new(Arc::clone(&service.long_lines));
+    let inbox = Inbox::new(Arc::clone(&caller.account));
     let mut connection = Connection {
         stream,
         caller,
@@ -47,8 +48,10 @@ pub async fn serve(stream: Stream, caller: Caller, service: Arc<Service>) -> Opt
         inbox,
         pending: Pending::default(),
         out: Zeroizing::new(Vec::new()),
+        unread: None,
         subscription: None,
-        turn: 0,
+        turn: None,
+        worked: 0,
     };
     match connection.run().await {
         Ok(End::Left) => debug!("connection closed"),
@@ -78,9 +81,13 @@ struct Connection {
     pending: Pending,
     /// Answers and events not yet written.
     out: Zeroizing<Vec<u8>>,
+    /// The room that a page among them takes.
+    unread: Option<Taken>,
     subscription: Option<Subscription>,
+    /// While it works for somebody who is not the vault's own user.
+    turn: Option<Taken>,
     /// Reads since others had their turn.
-    turn: usize,
+    worked: usize,
 }
 
 /// What the connection woke up for.
@@ -88,7 +95,7 @@ enum Wake {
     Answered(Answer),
     Read(io::Result<usize>),
     /// There is a place for its long line.
-    Place(Result<OwnedSemaphorePermit, AcquireError>),
+    Place(Taken),
     Event(keyfob_proto::Event),
     TimedOut,
     Drain,
@@ -111,7 +118,9 @@ impl Connection {
                 }
                 Wake::TimedOut => {
                     self.settle().await;
-                    let message = format!("a line was not finished within {} s", LINE_TIMEOUT.as_secs());
+                    let (whole, more) = (LINE_TIMEOUT.as_secs(), LONG_LINE_STALL.as_secs());
+                    let message =
+                        format!("a line was not finished within {whole} s, or a long one did not go on for {more} s");
                     write_fault(&mut self.out, None, &Fault::new(Code::LineTimeout, message));
                     self.write_out().await?;
                     return Ok(End::Left);
@@ -152,9 +161,10 @@ impl Connection {
     /// Takes every complete line that was read, as far as the bounds allow.
     async fn take_lines(&mut self) -> io::Result<()> {
         while self.pending.has_room() {
-            if self.out.len() >= OUT_BYTES {
+            if self.out.len() >= self.caller.account.out_bytes() {
                 self.write_out().await?;
             }
+            self.work().await;
             let request = match self.inbox.next_line() {
                 Ok(None) => break,
                 Ok(Some(line)) if line.trim_ascii().is_empty() => continue,
@@ -178,7 +188,7 @@ impl Connection {
                 }
             };
             match request {
-                Ok((id, request, bytes)) => self.take(id, request, bytes).await,
+                Ok((id, request, bytes)) => self.take(id, request, bytes).await?,
                 Err((id, fault)) => {
                     self.settle().await;
                     debug!(code = %fault.data.code, "refused a request");
@@ -186,27 +196,38 @@ impl Connection {
                 }
             }
         }
+        self.turn = None;
         self.inbox.settle(self.pending.has_room());
         Ok(())
     }
 
-    async fn take(&mut self, id: Option<Id>, request: Request, bytes: usize) {
-        let method = request.method();
+    async fn take(&mut self, id: Option<Id>, request: Request, bytes: usize) -> io::Result<()> {
+        let (method, is_page) = (request.method(), answers_a_page(&request));
         if matches!(self.caller.access, Access::Granted(_)) {
             // What is the active session there, and what was created for it, is as the answers before say.
             self.settle().await;
         }
+        // It may wait for a place in the actor's queue.
+        self.turn = None;
         match self.service.take(request, &self.caller).await {
             Step::Mutation(answer) => {
                 self.pending.push(Asked { id, method, bytes }, answer);
             }
             Step::Read(read) => {
                 self.settle().await;
+                if is_page {
+                    self.make_room().await?;
+                }
+                self.work().await;
                 let result = read();
                 self.caller.note(method, &result);
                 debug!(method, outcome = outcome(&result), "read");
+                let bytes = result.as_ref().map_or(0, |reply| reply.len());
                 answer(&mut self.out, id.as_ref(), result);
-                self.give_way().await;
+                if let Some(unread) = &mut self.unread {
+                    unread.shrink(self.out.len());
+                }
+                self.give_way(bytes).await;
             }
             Step::Subscribe(call) => {
                 self.settle().await;
@@ -215,13 +236,34 @@ impl Connection {
                 answer(&mut self.out, id.as_ref(), result);
             }
         }
+        Ok(())
+    }
+
+    /// Waits for its turn to work. Of those who are not the vault's own user only one works at a time, so that there is
+    /// always a processor for the one who is.
+    async fn work(&mut self) {
+        if self.turn.is_none() {
+            self.turn = self.caller.account.turn().await;
+        }
+    }
+
+    /// Waits until there is room for a page that the client may not read; gives it back when all is written.
+    async fn make_room(&mut self) -> io::Result<()> {
+        self.write_out().await?;
+        self.turn = None;
+        tokio::select! {
+            room = self.caller.account.room(WHOLE_PAGE_BYTES) => self.unread = Some(room),
+            () = self.service.shutdown.cancelled() => {}
+        }
+        Ok(())
     }
 
     /// Lets others have their turn, however much this client asks for and however quickly it comes back.
-    async fn give_way(&mut self) {
-        self.turn += 1;
-        if self.turn >= READS_PER_TURN {
-            self.turn = 0;
+    async fn give_way(&mut self, bytes: usize) {
+        self.worked += 1 + bytes / BYTES_PER_READ;
+        if self.worked >= READS_PER_TURN {
+            self.worked = 0;
+            self.turn = None;
             tokio::task::yield_now().await;
         }
     }
@@ -229,6 +271,7 @@ impl Connection {
     /// Waits until everything taken so far is answered.
     async fn settle(&mut self) {
         while !self.pending.is_empty() {
+            self.turn = None;
             let answer = self.pending.first_answer().await;
             self.answer_first(answer);
         }
@@ -260,9 +303,11 @@ impl Connection {
 
     async fn write_out(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
+            self.turn = None;
             let written = tokio::time::timeout(WRITE_TIMEOUT, (&self.stream).write_all(&self.out)).await;
             written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             self.out = Zeroizing::new(Vec::new());
+            self.unread = None;
         }
         Ok(())
     }
@@ -282,6 +327,11 @@ fn outcome(result: &Answer) -> &str {
         Ok(_) => "ok",
         Err(fault) => fault.data.code.as_str(),
     }
+}
+
+/// Whether the answer may be long.
+fn answers_a_page(request: &Request) -> bool {
+    matches!(request, Request::GetAllSessions(_) | Request::ListSessions(_) | Request::ListApiKeyPairs(_))
 }
 
 /// Ready when the grant that a caller has has ended.

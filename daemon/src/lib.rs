@@ -30,6 +30,7 @@
 //! - Every bound is in [`limits`].
 
 pub mod access;
+pub mod account;
 pub mod actor;
 pub mod background;
 pub mod clock;
@@ -45,6 +46,7 @@ pub mod listener;
 pub mod log;
 pub mod peer;
 pub mod process;
+pub mod refused;
 pub mod seal;
 pub mod service;
 pub mod start;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use keyfob_proto::MAX_LINE_BYTES;
-
 // Values.
 
 /// The longest session token, in bytes. Real ones have about 500.
@@ -42,8 +40,11 @@ pub const MAX_UNUSED_KEY_PAIRS: usize = 10_000;
 /// The most connections at once, if the system allows as many files.
 pub const MAX_CONNECTIONS: usize = 4096;
 
-/// What another user may have of them: one in this many.
-pub const SHARE_OF_OTHERS: usize = 4;
+/// What another user, or a grant, may have of them: one in this many.
+pub const SHARE_OF_A_USER: usize = 4;
+
+/// What all of these may have of them together: one in this many.
+pub const SHARE_OF_OTHERS: usize = 2;
 
 /// Files that are not connections: the store, the log, the runtime.
 pub const OTHER_FILES: u64 = 64;
@@ -55,10 +56,20 @@ pub const LINE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A line up to this length needs no place among the long ones, in bytes.
-pub const SHORT_LINE_BYTES: usize = 64 * 1024;
+pub const SHORT_LINE_BYTES: usize = 16 * 1024;
 
-/// So many connections may be in the middle of a line that is not short; the others wait with the rest of theirs.
+/// So many connections of the owner may be in the middle of a line that is not short; the others wait with the rest of
+/// theirs.
 pub const LONG_LINES: usize = 16;
+
+/// As [`LONG_LINES`], of another user or a grant.
+pub const LONG_LINES_OF_A_USER: usize = 2;
+
+/// As [`LONG_LINES`], of all of these together.
+pub const LONG_LINES_OF_OTHERS: usize = 4;
+
+/// Who has such a place and sends nothing for so long loses it.
+pub const LONG_LINE_STALL: Duration = Duration::from_secs(5);
 
 /// Mutations of one connection that the actor may have at once.
 pub const IN_FLIGHT: usize = 256;
@@ -69,12 +80,30 @@ pub const IN_FLIGHT_BYTES: usize = 256 * 1024;
 /// Answers of one connection that may wait for the rest of its lines to be served, in bytes.
 pub const OUT_BYTES: usize = 64 * 1024;
 
+/// As [`OUT_BYTES`], of another user or a grant.
+pub const OUT_BYTES_OF_OTHERS: usize = 16 * 1024;
+
+/// Pages that the owner's connections have not read may take together, in bytes.
+pub const UNREAD_BYTES: usize = 32 * 1024 * 1024;
+
+/// As [`UNREAD_BYTES`], of another user or a grant.
+pub const UNREAD_BYTES_OF_A_USER: usize = 4 * 1024 * 1024;
+
+/// As [`UNREAD_BYTES`], of all of these together.
+pub const UNREAD_BYTES_OF_OTHERS: usize = 32 * 1024 * 1024;
+
 /// Reads and signatures of one connection before others have their turn, which costs about as much as a read.
 pub const READS_PER_TURN: usize = 8;
 
+/// So many bytes of an answer count as a read more.
+pub const BYTES_PER_READ: usize = 8 * 1024;
+
 /// What the entries of a page may take as JSON, in bytes. The rest of the line is its frame and the
 /// one entry that went over.
-pub const PAGE_BYTES: usize = MAX_LINE_BYTES * 3 / 4;
+pub const PAGE_BYTES: usize = 256 * 1024;
+
+/// What a page takes at most, in bytes: one entry over.
+pub const WHOLE_PAGE_BYTES: usize = PAGE_BYTES + 80 * 1024;
 
 /// How long connections may take to finish when the daemon drains.
 pub const DRAIN: Duration = Duration::from_secs(5);
@@ -85,13 +114,22 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The most calls a second of a user who is not the vault's own, and of a grant that says nothing else.
 pub const CALLS_PER_SECOND: u32 = 2000;
 
+/// The most mutations of another user, or a grant, that wait for the actor.
+pub const QUEUE_OF_A_USER: usize = 64;
+
+/// The most key pairs that another user, or a grant, created and that no session names.
+pub const USER_KEY_PAIRS: usize = 100;
+
+/// The most sessions that another user, or a grant, stored.
+pub const USER_SESSIONS: usize = 1000;
+
+/// What their tokens may take together, in bytes.
+pub const USER_SESSION_BYTES: usize = 2 * 1024 * 1024;
+
 // Grants.
 
 /// The most grants at once.
 pub const MAX_GRANTS: usize = 100;
-
-/// The most key pairs that were created through a grant and that no session names.
-pub const GRANT_KEY_PAIRS: usize = 100;
 
 /// How often it is told how many calls and connections were refused, if any were.
 pub const TELL_REFUSALS_EVERY: Duration = Duration::from_secs(1);
@@ -121,8 +159,14 @@ pub const LEAST_FILES: u64 = OTHER_FILES + 16;
 /// The most mutations of one group.
 pub const GROUP: usize = 512;
 
-/// The most mutations that wait for the actor; whoever sends more waits.
+/// As [`GROUP`], of those that are not the owner's: the owner's next group waits for no more.
+pub const GROUP_OF_OTHERS: usize = 16;
+
+/// The most mutations of the owner that wait for the actor; whoever sends more waits.
 pub const QUEUE: usize = 1024;
+
+/// As [`QUEUE`], of all others together.
+pub const QUEUE_OF_OTHERS: usize = 512;
 
 /// The most sessions that one step announces one by one. A step that touches more says
 /// [`Resync`](keyfob_proto::EventKind::Resync) instead: a subscriber would miss some anyway, and has to read again.

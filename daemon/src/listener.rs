@@ -25,6 +25,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::access::Access;
+use crate::account::too_many;
 use crate::connection;
 use crate::directory::Private;
 use crate::error::{Error, Purpose};
@@ -139,10 +140,9 @@ impl Socket {
                 Ok(stream) => {
                     number += 1;
                     let is_full = connections.len() >= max_connections;
-                    let most = if is_full { 0 } else { max_connections };
                     // Counted before it is served, for it may ask at once.
                     service.connections.store(connections.len() as u64 + 1, Ordering::Relaxed);
-                    connections.spawn(admit(stream, number, Arc::clone(service), allowed.clone(), most));
+                    connections.spawn(admit(stream, number, Arc::clone(service), allowed.clone(), is_full));
                 }
                 Err(error) => {
                     // Most likely there is no file descriptor left. Connections that close free some.
@@ -173,23 +173,27 @@ pub async fn drain(mut connections: Connections) -> Vec<Stream> {
     streams
 }
 
-/// Serves one connection, of at most this many, or tells it why not.
-async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allowed, most: usize) -> Option<Stream> {
+/// Serves one connection, unless there are as many as there may be, or tells it why not.
+async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allowed, is_full: bool) -> Option<Stream> {
     let by =
         peer::of(&stream).inspect_err(|error| warn!(%error, "a connection without credentials is not served")).ok()?;
-    let admitted = allowed.admit(by, most).and_then(|admitted| match most {
-        0 => Err(peer::too_many("the daemon serves as many connections as it may")),
-        _ => Ok(admitted),
+    let is_owner = allowed.is_owner(by.uid);
+    let admitted = allowed.check(by.uid).and_then(|()| {
+        let account = if is_owner { service.accounts.owner() } else { service.accounts.user(by.uid) };
+        match account.connect() {
+            Ok(_) if is_full => Err(too_many("the daemon serves as many connections as it may")),
+            connected => Ok((connected?, account)),
+        }
     });
     match admitted {
-        Ok(_admitted) => {
+        Ok((_connected, account)) => {
             let span = info_span!("connection", number, pid = by.pid, uid = by.uid);
-            let access = if allowed.is_owner(by.uid) { Access::Owner } else { Access::Allowed };
-            let caller = Caller::new(by, access, None, service.published().grants.clone());
+            let access = if is_owner { Access::Owner } else { Access::Allowed };
+            let caller = Caller::new(by, access, account, service.published().grants.clone());
             connection::serve(stream, caller, service).instrument(span).await
         }
         Err(fault) => {
-            warn!(pid = by.pid, uid = by.uid, code = %fault.data.code, "a connection is refused");
+            service.refused.note(by.uid, &fault.data.code);
             refuse(&stream, &fault).await;
             None
         }

@@ -12,9 +12,10 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use keyfob_proto::{
-    Call, Code, Fault, Paths, Request, ShutdownBegun, Sign, Signed, Stamp, Stamped, Subscribe, Subscribed,
+    ApiKeyPairCreated, Call, Code, CreateApiKeyPair, Fault, Paths, Request, ShutdownBegun, Sign, Signed, Stamp,
+    Stamped, StoreSession, Subscribe, Subscribed,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -23,11 +24,12 @@ pub use self::granting::GrantSocket;
 use self::idle::Idle;
 use self::unlocking::AttemptsByUser;
 use crate::access::Access;
-use crate::actor::{Handle, Published};
+use crate::account::Accounts;
+use crate::actor::{Handle, Lane, Published};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::events::Subscription;
-use crate::limits::LONG_LINES;
+use crate::refused::Refused;
 use crate::seal::{Depth, VaultKeys};
 use crate::vault::{Kind, Login, Mutation, NewKeyPair, Vault};
 
@@ -60,8 +62,10 @@ pub struct Service {
     unlocking: tokio::sync::Mutex<AttemptsByUser>,
     /// Connections open now.
     pub connections: AtomicU64,
-    /// The places of those that are in the middle of a long line.
-    pub long_lines: Arc<Semaphore>,
+    /// What each user, and each grant, may make the daemon hold and do.
+    pub accounts: Accounts,
+    /// Connections that were refused.
+    pub refused: Refused,
     /// Cancelled when the daemon is to drain and exit.
     pub shutdown: CancellationToken,
 }
@@ -89,7 +93,8 @@ impl Service {
             idle: Arc::new(idle),
             unlocking: tokio::sync::Mutex::default(),
             connections: AtomicU64::new(0),
-            long_lines: Arc::new(Semaphore::new(LONG_LINES)),
+            accounts: Accounts::new(max_connections),
+            refused: Refused::default(),
             shutdown,
         };
         (service, sockets)
@@ -110,7 +115,8 @@ impl Service {
     /// Takes a request on. What can be checked without the vault is checked here, on the caller's
     /// time and not on the actor's.
     pub async fn take(self: &Arc<Self>, request: Request, caller: &Caller) -> Step {
-        match (caller.access.check(&request), &caller.access) {
+        let may = caller.account.call().and_then(|()| caller.access.check(&request));
+        match (may, &caller.access) {
             (Err(fault), _) => refuse(fault),
             (Ok(()), Access::Granted(grant)) => self.take_granted(request, grant, caller).await,
             (Ok(()), Access::Owner | Access::Allowed) => self.take_whole(request, caller).await,
@@ -121,19 +127,22 @@ impl Service {
     async fn take_whole(self: &Arc<Self>, request: Request, caller: &Caller) -> Step {
         let by = caller.by;
         match request {
-            Request::ClearSession(call) => self.mutate(call, by).await,
-            Request::ClearAllSessions(call) => self.mutate(call, by).await,
-            Request::StoreSession(call) => match Login::read(call) {
-                Ok(login) => self.mutate(login, by).await,
+            Request::ClearSession(call) => self.mutate(call, caller, |_| {}).await,
+            Request::ClearAllSessions(call) => self.mutate(call, caller, |_| {}).await,
+            Request::StoreSession(call) => match self.read_login(call, caller) {
+                Ok(login) => {
+                    let note = stores(&login, caller);
+                    self.mutate(login, caller, |_| note()).await
+                }
                 Err(fault) => refuse(fault),
             },
-            Request::SetActiveSession(call) => self.mutate(call, by).await,
-            Request::CreateApiKeyPair(call) => match NewKeyPair::of(&call, self.clock.now()) {
-                Ok(pair) => self.mutate(pair, by).await,
+            Request::SetActiveSession(call) => self.mutate(call, caller, |_| {}).await,
+            Request::CreateApiKeyPair(call) => match self.new_key_pair(&call, caller) {
+                Ok(pair) => self.mutate(pair, caller, creates(caller)).await,
                 Err(fault) => refuse(fault),
             },
-            Request::DeleteApiKeyPair(call) => self.mutate(call, by).await,
-            Request::ClearUnusedKeyPairs(call) => self.mutate(call, by).await,
+            Request::DeleteApiKeyPair(call) => self.mutate(call, caller, |_| {}).await,
+            Request::ClearUnusedKeyPairs(call) => self.mutate(call, caller, |_| {}).await,
             Request::GetSession(call) => self.read(call, |service, call| {
                 let now = service.clock.now();
                 let found = service.published.open(Depth::Shallow, |vault, keys| vault.get_session(call, now, keys))?;
@@ -164,7 +173,7 @@ impl Service {
             Request::Lock(_) => answered(self.lock(by).await),
             Request::Unlock(call) => answered(self.unlock(call, by).await),
             Request::Rekey(call) => answered(self.rekey(call, by).await),
-            Request::SetLockAfter(call) => self.mutate(call, by).await,
+            Request::SetLockAfter(call) => self.mutate(call, caller, |_| {}).await,
             Request::CreateGrant(call) => answered(self.create_grant(call, caller)),
             Request::ListGrants(call) => self.read(call, |service, _| Ok(service.list_grants())),
             Request::RevokeGrant(call) => answered(self.revoke_grant(call, by).await),
@@ -195,11 +204,14 @@ impl Service {
         self.idle.lock_when_idle(&self.actor).await;
     }
 
-    async fn mutate<M>(&self, mutation: M, by: keyfob_proto::By) -> Step
+    /// A mutation; `then` is done once it is durable.
+    async fn mutate<M>(&self, mutation: M, caller: &Caller, then: impl FnOnce(&M::Reply) + Send + 'static) -> Step
     where
         M: Mutation<Reply: serde::Serialize + Send>,
     {
         let idle = Arc::clone(&self.idle);
+        let place = caller.account.queue().await;
+        let lane = if caller.account.is_owner() { Lane::Owner } else { Lane::Others };
         // Only what took effect counts as a use.
         let encode = move |reply| {
             match M::KIND {
@@ -207,9 +219,25 @@ impl Service {
                 Kind::Configures => idle.changed(),
                 Kind::Puts | Kind::Removes | Kind::ClearsAll => {}
             }
+            then(&reply);
+            drop(place);
             encode(&reply)
         };
-        Step::Mutation(self.actor.submit(mutation, Some(by), encode).await)
+        Step::Mutation(self.actor.submit(mutation, (Some(caller.by), lane), encode).await)
+    }
+
+    /// Reads a login, if there may be another session of that size.
+    fn read_login(&self, call: StoreSession, caller: &Caller) -> Result<Login, Fault> {
+        let login = Login::read(call)?;
+        let (key, bytes) = (login.session_key(), login.token_bytes());
+        let room = caller.account.stored(|stored| stored.check_session(key, bytes, &self.published.vault()));
+        room.unwrap_or(Ok(())).map(|()| login)
+    }
+
+    /// The key pair that is asked for, if there may be another.
+    fn new_key_pair(&self, call: &CreateApiKeyPair, caller: &Caller) -> Result<NewKeyPair, Fault> {
+        let room = caller.account.stored(|stored| stored.check_key_pair(&self.published.vault()));
+        room.unwrap_or(Ok(())).and_then(|()| NewKeyPair::of(call, self.clock.now()))
     }
 
     fn read<C: Call + Send + 'static>(
@@ -246,6 +274,24 @@ impl Service {
     fn used_if(&self, was_used: bool) {
         if was_used {
             self.idle.used();
+        }
+    }
+}
+
+/// Takes note of a session that was stored.
+fn stores(login: &Login, caller: &Caller) -> impl FnOnce() + Send + use<> {
+    let (account, key, bytes) = (Arc::clone(&caller.account), login.session_key().clone(), login.token_bytes());
+    move || {
+        account.stored(|stored| stored.stored(key, bytes));
+    }
+}
+
+/// Takes note of a key pair that was created.
+fn creates(caller: &Caller) -> impl FnOnce(&ApiKeyPairCreated) + Send + use<> {
+    let account = Arc::clone(&caller.account);
+    move |reply| {
+        if reply.created {
+            account.stored(|stored| stored.created(reply.public_key));
         }
     }
 }

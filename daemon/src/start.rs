@@ -86,7 +86,7 @@ impl Daemon {
         let grants = published.grants.clone();
         let (service, sockets) = Service::new(handle, published, &config, max_connections, shutdown.clone());
         let service = Arc::new(service);
-        let granted = tokio::spawn(listener::grants::accept(sockets, Arc::clone(&service), max_connections));
+        let granted = tokio::spawn(listener::grants::accept(sockets, Arc::clone(&service)));
         let mut actor = run(actor);
         let connections = {
             let mut accepting = pin!(socket.accept(&service, &allowed, max_connections));

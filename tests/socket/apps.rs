@@ -22,7 +22,14 @@ fn apps_that_store_in_parallel_all_stay_listed_and_keep_their_keys() {
         }
     });
     let mut client = daemon.connect();
-    let sessions = client.call("getAllSessions", json!({ "limit": 1000 }))["sessions"].as_array().unwrap().clone();
+    let (mut sessions, mut page) = (Vec::new(), client.call("getAllSessions", json!({})));
+    loop {
+        sessions.extend(page["sessions"].as_array().unwrap().clone());
+        if page["next"].is_null() {
+            break;
+        }
+        page = client.call("getAllSessions", json!({ "after": page["next"] }));
+    }
     assert_eq!(sessions.len(), 160);
     for entry in sessions {
         client.call("sign", json!({ "payload": "", "signer": { "sessionKey": entry["sessionKey"] } }));

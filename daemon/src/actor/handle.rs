@@ -18,24 +18,35 @@ pub(super) enum Submission {
 /// The way to the actor. When the last one is dropped the actor finishes its work and ends.
 #[derive(Clone)]
 pub struct Handle {
-    queue: mpsc::Sender<Submission>,
+    owner: mpsc::Sender<Submission>,
+    others: mpsc::Sender<Submission>,
+}
+
+/// Whose mutation it is: those of the owner and of others take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// The vault's own user's, or root's.
+    Owner,
+    /// Another user's, or one through a grant.
+    Others,
 }
 
 impl Handle {
-    pub(super) fn new(queue: mpsc::Sender<Submission>) -> Self {
-        Self { queue }
+    pub(super) fn new(owner: mpsc::Sender<Submission>, others: mpsc::Sender<Submission>) -> Self {
+        Self { owner, others }
     }
 
     /// Hands a mutation in. The answer comes when it is durable; `encode` makes what the caller
-    /// wants of the reply. Waits while the queue is full; mutations of one caller stay in order.
+    /// wants of the reply. Waits while the queue is full; mutations of one lane stay in order.
     pub async fn submit<M: Mutation<Reply: Send>, T: Send + 'static>(
         &self,
         mutation: M,
-        by: Option<By>,
+        (by, lane): (Option<By>, Lane),
         encode: impl FnOnce(M::Reply) -> T + Send + 'static,
     ) -> oneshot::Receiver<Result<T, Fault>> {
         let (sender, receiver) = oneshot::channel();
-        if let Err(refused) = self.queue.send(Submission::Mutation(job(mutation, by, encode, sender))).await
+        let queue = if lane == Lane::Owner { &self.owner } else { &self.others };
+        if let Err(refused) = queue.send(Submission::Mutation(job(mutation, by, encode, sender))).await
             && let Submission::Mutation(job) = refused.0
         {
             job.answer(Err(shutting_down()));
@@ -55,7 +66,7 @@ impl Handle {
         let (sender, receiver) = oneshot::channel();
         // The caller may have hung up; its answer is then nobody's.
         let act = move |actor: &mut Actor| drop(sender.send(act(actor)));
-        self.queue.send(Submission::Act(Box::new(act))).await.map_err(|_| shutting_down())?;
+        self.owner.send(Submission::Act(Box::new(act))).await.map_err(|_| shutting_down())?;
         receiver.await.map_err(|_| shutting_down())?
     }
 }

@@ -30,7 +30,7 @@ async fn mutations_that_wait_together_share_one_flush() {
     let (_dir, actor, handle, published) = actor();
     let mut answers = Vec::new();
     for _ in 0..GROUP {
-        answers.push(handle.submit(new_key_pair(), None, |reply| reply.public_key).await);
+        answers.push(handle.submit(new_key_pair(), (None, Lane::Owner), |reply| reply.public_key).await);
     }
     drop(handle);
     actor.run().await;
@@ -44,10 +44,10 @@ async fn mutations_that_wait_together_share_one_flush() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_in_a_group_does_not_disturb_the_others() {
     let (_dir, actor, handle, published) = actor();
-    let created = handle.submit(new_key_pair(), None, |reply| reply.public_key).await;
-    let fault = handle.submit(ClearSession::default(), None, |_| ()).await;
+    let created = handle.submit(new_key_pair(), (None, Lane::Owner), |reply| reply.public_key).await;
+    let fault = handle.submit(ClearSession::default(), (None, Lane::Owner), |_| ()).await;
     let pruned = ClearUnusedKeyPairs { min_age_seconds: Some(0) };
-    let pruned = handle.submit(pruned, None, |reply| reply.deleted_public_keys).await;
+    let pruned = handle.submit(pruned, (None, Lane::Owner), |reply| reply.deleted_public_keys).await;
     drop(handle);
     actor.run().await;
     let key = created.await.unwrap().unwrap();
@@ -59,7 +59,7 @@ async fn a_fault_in_a_group_does_not_disturb_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_changes_nothing_needs_no_flush() {
     let (_dir, actor, handle, published) = actor();
-    let pruned = handle.submit(ClearUnusedKeyPairs::default(), None, |reply| reply.more).await;
+    let pruned = handle.submit(ClearUnusedKeyPairs::default(), (None, Lane::Owner), |reply| reply.more).await;
     drop(handle);
     actor.run().await;
     assert!(!pruned.await.unwrap().unwrap());
@@ -70,7 +70,7 @@ async fn what_changes_nothing_needs_no_flush() {
 async fn a_mutation_that_finds_no_actor_is_told_that_it_had_no_effect() {
     let (_dir, actor, handle, _) = actor();
     drop(actor);
-    let created = handle.submit(new_key_pair(), None, |reply| reply.public_key).await;
+    let created = handle.submit(new_key_pair(), (None, Lane::Owner), |reply| reply.public_key).await;
     assert_eq!(created.await.unwrap().unwrap_err().data.code, Code::ShuttingDown);
 }
 
@@ -98,9 +98,9 @@ fn clear(name: &str) -> ClearSession {
 /// Serves mutations as one group, and answers their codes: of a fault, or none.
 macro_rules! group {
     ($actor:expr, $handle:expr; $($mutation:expr),+) => {{
-        let answers = [$($handle.submit($mutation, None, drop).await),+];
+        let answers = [$($handle.submit($mutation, (None, Lane::Owner), drop).await),+];
         let mut group = Vec::new();
-        while let Ok(submission) = $actor.queue.try_recv() {
+        while let Ok(submission) = $actor.queue.owner.try_recv() {
             group.push(submission);
         }
         $actor.work_off(group.into_iter());

@@ -3,28 +3,31 @@
 use std::sync::Arc;
 
 use keyfob_proto::{LineBuffer, LineTooLong};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::limits::{LINE_TIMEOUT, SHORT_LINE_BYTES};
+use crate::account::{Account, Taken};
+use crate::limits::{LINE_TIMEOUT, LONG_LINE_STALL, SHORT_LINE_BYTES};
 
 /// What was read and not taken yet.
 pub(super) struct Inbox {
     lines: LineBuffer,
-    /// The places for long lines, which all connections share.
-    places: Arc<Semaphore>,
+    /// It has places for long lines, which the connections of a user share.
+    account: Arc<Account>,
     /// A place among them, while there is one.
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Taken>,
     /// When the line that is not complete yet began.
     mid_line_since: Option<Instant>,
+    /// How much of it there was when somebody last looked, and since when there is so much.
+    grown: (usize, Option<Instant>),
     /// Whether a line was taken since [`Inbox::settle`].
     took_any: bool,
 }
 
 impl Inbox {
     /// An empty one.
-    pub(super) fn new(places: Arc<Semaphore>) -> Self {
-        Self { lines: LineBuffer::default(), places, place: None, mid_line_since: None, took_any: false }
+    pub(super) fn new(account: Arc<Account>) -> Self {
+        let lines = LineBuffer::default();
+        Self { lines, account, place: None, mid_line_since: None, grown: (0, None), took_any: false }
     }
 
     /// Where what is read goes.
@@ -56,6 +59,12 @@ impl Inbox {
         }
         let since = if std::mem::take(&mut self.took_any) { None } else { self.mid_line_since };
         self.mid_line_since = (self.is_mid_line() && takes_more).then(|| since.unwrap_or_else(Instant::now));
+        let bytes = self.lines.unfinished_bytes();
+        if self.place.is_none() || !takes_more {
+            self.grown = (bytes, None);
+        } else if self.grown.0 != bytes || self.grown.1.is_none() {
+            self.grown = (bytes, Some(Instant::now()));
+        }
     }
 
     /// Whether the rest of its line has to wait for a place.
@@ -64,18 +73,20 @@ impl Inbox {
     }
 
     /// Waits for a place among the long lines. Dropping the future loses the place in the queue.
-    pub(super) fn next_place(&self) -> impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + use<> {
-        Arc::clone(&self.places).acquire_owned()
+    pub(super) fn next_place(&self) -> impl Future<Output = Taken> + use<> {
+        Arc::clone(&self.account).long_line()
     }
 
     /// There is a place for its long line. The wait was not the client's.
-    pub(super) fn take_place(&mut self, place: Result<OwnedSemaphorePermit, AcquireError>) {
-        self.place = place.ok();
+    pub(super) fn take_place(&mut self, place: Taken) {
+        self.place = Some(place);
         self.mid_line_since = Some(Instant::now());
     }
 
-    /// When the client has to have ended its line.
+    /// When the client has to have ended its line, or, where others may wait for its place, to have sent more of it.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.mid_line_since.filter(|_| !self.waits_for_place()).map(|since| since + LINE_TIMEOUT)
+        let since = self.mid_line_since.filter(|_| !self.waits_for_place())?;
+        let stalled = self.grown.1.map(|since| since + LONG_LINE_STALL);
+        Some(stalled.map_or(since + LINE_TIMEOUT, |stalled| stalled.min(since + LINE_TIMEOUT)))
     }
 }

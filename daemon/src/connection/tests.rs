@@ -14,6 +14,7 @@ use super::*;
 use crate::actor::Actor;
 use crate::clock::Clock;
 use crate::config::{Config, LockAfter};
+use crate::limits::LONG_LINES;
 use crate::store::Store;
 
 /// Serves a client that has sent `sent` and is silent from then on; answers what it got until the end.
@@ -40,7 +41,10 @@ async fn served_when_free(sent: &[u8], taken: Duration) -> String {
     };
     let (service, _sockets) = Service::new(handle, published, &config, 1, CancellationToken::new());
     let service = Arc::new(service);
-    let places = Arc::clone(&service.long_lines).acquire_many_owned(16).await.unwrap();
+    let mut places = Vec::new();
+    for _ in 0..LONG_LINES {
+        places.push(service.accounts.owner().long_line().await);
+    }
     tokio::spawn(async move {
         tokio::time::sleep(taken).await;
         drop(places);
@@ -52,7 +56,7 @@ async fn served_when_free(sent: &[u8], taken: Duration) -> String {
     client.write_all(sent).unwrap();
     let stream = listener.accept().await.unwrap();
     let by = By { pid: None, uid: 0, grant: None };
-    let caller = Caller::new(by, Access::Owner, None, service.published().grants.clone());
+    let caller = Caller::new(by, Access::Owner, service.accounts.owner(), service.published().grants.clone());
     let served = serve(stream, caller, service);
     tokio::time::timeout(10 * LINE_TIMEOUT, served).await.expect("nobody is served for ever");
     let mut said = String::new();

@@ -144,12 +144,9 @@ impl Grant {
         Arc::make_mut(&mut self.state().created).insert(key);
     }
 
-    /// Forgets the key pairs that were created through it and that others use, or nobody has, by now. Answers how many
-    /// are left.
-    pub fn forget_created(&self, vault: &Vault) -> usize {
-        let mut state = self.state();
-        Arc::make_mut(&mut state.created).retain(|key| vault.is_unused(key));
-        state.created.len()
+    /// Forgets the key pairs that were created through it and that a session names, or nobody has, by now.
+    pub fn forget_created(&self, vault: &Vault) {
+        Arc::make_mut(&mut self.state().created).retain(|key| vault.is_unused(key));
     }
 
     /// Notes a connection that came, or went.

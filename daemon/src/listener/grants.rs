@@ -12,23 +12,27 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use super::{drain, refuse};
 use crate::access::Access;
+use crate::account::Account;
 use crate::connection;
 use crate::grants::Grant;
-use crate::limits::{ACCEPT_PAUSE, SHARE_OF_OTHERS, TELL_REFUSALS_EVERY};
+use crate::limits::{ACCEPT_PAUSE, TELL_REFUSALS_EVERY};
 use crate::peer;
 use crate::service::{Caller, GrantSocket, Service};
 
 /// Serves the sockets of grants as they are made, until the daemon drains.
-pub async fn accept(mut sockets: UnboundedReceiver<GrantSocket>, service: Arc<Service>, max_connections: usize) {
+pub async fn accept(mut sockets: UnboundedReceiver<GrantSocket>, service: Arc<Service>) {
     let mut tell = interval(TELL_REFUSALS_EVERY);
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
             Some(socket) = sockets.recv() => {
-                tasks.spawn(serve(socket, Arc::clone(&service), max_connections.div_ceil(SHARE_OF_OTHERS)));
+                tasks.spawn(serve(socket, Arc::clone(&service)));
             }
             Some(_) = tasks.join_next() => {}
-            _ = tell.tick() => service.published().grants.tell_refusals(),
+            _ = tell.tick() => {
+                service.published().grants.tell_refusals();
+                service.refused.tell();
+            }
             () = service.shutdown.cancelled() => break,
         }
     }
@@ -36,7 +40,8 @@ pub async fn accept(mut sockets: UnboundedReceiver<GrantSocket>, service: Arc<Se
 }
 
 /// Serves a grant's socket until the grant ends.
-async fn serve(GrantSocket { grant, listener }: GrantSocket, service: Arc<Service>, max_connections: usize) {
+async fn serve(GrantSocket { grant, listener }: GrantSocket, service: Arc<Service>) {
+    let account = service.accounts.grant(grant.terms().calls_per_second);
     let mut connections = JoinSet::new();
     let expired = service.clock().reached(grant.terms().expires_at);
     tokio::pin!(expired);
@@ -51,9 +56,8 @@ async fn serve(GrantSocket { grant, listener }: GrantSocket, service: Arc<Servic
             Some(_) = connections.join_next() => grant.connected(false),
             stream = listener.accept() => match stream {
                 Ok(stream) => {
-                    let is_full = connections.len() >= max_connections;
                     grant.connected(true);
-                    connections.spawn(admit(stream, Arc::clone(&grant), Arc::clone(&service), is_full));
+                    connections.spawn(admit(stream, Arc::clone(&grant), Arc::clone(&account), Arc::clone(&service)));
                 }
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
@@ -67,23 +71,22 @@ async fn serve(GrantSocket { grant, listener }: GrantSocket, service: Arc<Servic
 }
 
 /// Serves one connection, or tells it why not.
-async fn admit(stream: Stream, grant: Arc<Grant>, service: Arc<Service>, is_full: bool) -> Option<Stream> {
+async fn admit(stream: Stream, grant: Arc<Grant>, account: Arc<Account>, service: Arc<Service>) -> Option<Stream> {
     let mut by = peer::of(&stream).inspect_err(|error| debug!(%error, "a connection without credentials")).ok()?;
     by.grant = Some(grant.terms().name);
     let own = rustix::process::getuid().as_raw();
     let is_theirs = by.uid == own || by.uid == 0 || Some(by.uid) == grant.terms().uid;
-    let refused = match (is_theirs, is_full) {
-        (false, _) => Some(Fault::new(Code::AccessDenied, format!("this grant is not for user {}", by.uid))),
-        (true, true) => Some(peer::too_many("this grant has as many connections as one may")),
-        (true, false) => None,
-    };
-    if let Some(fault) = refused {
-        grant.refuse("connect", &fault.data.code);
-        refuse(&stream, &fault).await;
-        return None;
+    let not_theirs = || Fault::new(Code::AccessDenied, format!("this grant is not for user {}", by.uid));
+    match if is_theirs { account.connect() } else { Err(not_theirs()) } {
+        Ok(_connected) => {
+            let span = info_span!("grant", name = %grant.terms().name, pid = by.pid, uid = by.uid);
+            let caller = Caller::new(by, Access::Granted(grant), account, service.published().grants.clone());
+            connection::serve(stream, caller, service).instrument(span).await
+        }
+        Err(fault) => {
+            grant.refuse("connect", &fault.data.code);
+            refuse(&stream, &fault).await;
+            None
+        }
     }
-    let span = info_span!("grant", name = %grant.terms().name, pid = by.pid, uid = by.uid);
-    let program = peer::program(by.pid);
-    let caller = Caller::new(by, Access::Granted(grant), program, service.published().grants.clone());
-    connection::serve(stream, caller, service).instrument(span).await
 }

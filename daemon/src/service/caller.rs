@@ -7,7 +7,9 @@ use keyfob_proto::{By, Code, GrantEnd};
 
 use super::Answer;
 use crate::access::Access;
+use crate::account::Account;
 use crate::grants::{Grant, Grants, Used};
+use crate::peer;
 
 /// Who is at the other end of a connection. Dropped when it ends, and with it the grants that were made for as long.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub struct Caller {
     pub by: By,
     /// What they may do.
     pub access: Access,
+    /// What they may make the daemon hold and do.
+    pub account: Arc<Account>,
     /// Their program's file, where it was asked for and the system tells.
     program: Option<PathBuf>,
     grants: Grants,
@@ -25,8 +29,9 @@ pub struct Caller {
 impl Caller {
     /// A caller who may do this.
     #[must_use]
-    pub fn new(by: By, access: Access, program: Option<PathBuf>, grants: Grants) -> Self {
-        Self { by, access, program, grants, tied: Mutex::default() }
+    pub fn new(by: By, access: Access, account: Arc<Account>, grants: Grants) -> Self {
+        let program = if matches!(access, Access::Granted(_)) { peer::program(by.pid) } else { None };
+        Self { by, access, account, program, grants, tied: Mutex::default() }
     }
 
     /// Takes note of an answer: the owner is told of what is refused to those who have a grant.

@@ -8,12 +8,11 @@ use keyfob_proto::{
 };
 
 use super::status::{counts, limits};
-use super::{Answer, Caller, Service, Step, check_subscription, encode, refuse};
+use super::{Answer, Caller, Service, Step, check_subscription, creates, encode, refuse, stores};
 use crate::clock::Timestamp;
 use crate::grants::{Grant, Use};
-use crate::limits::GRANT_KEY_PAIRS;
 use crate::seal::{Depth, VaultKeys};
-use crate::vault::{Kind, Login, Mutation, NewKeyPair, Vault, Within};
+use crate::vault::{Mutation, Vault, Within};
 
 /// What those who have a grant see when they ask.
 struct Seen<'a> {
@@ -54,10 +53,11 @@ impl Service {
                 self.mutate_part(call, grant, by, |_| {}).await
             }
             Request::ClearAllSessions(call) => self.mutate_part(Within { part, call }, grant, by, |_| {}).await,
-            Request::StoreSession(call) => match Login::read(call) {
+            Request::StoreSession(call) => match self.read_login(call, caller) {
                 Ok(call) => {
-                    let storing = Arc::clone(grant);
+                    let (note, storing) = (stores(&call, caller), Arc::clone(grant));
                     let then = move |reply: &SessionStored| {
+                        note();
                         if reply.active {
                             storing.activate(&reply.session_key);
                         }
@@ -69,23 +69,18 @@ impl Service {
             Request::SetActiveSession(call) if part.sessions.is_none() => {
                 self.mutate_part(call, grant, by, |_| {}).await
             }
-            Request::CreateApiKeyPair(call) => {
-                if grant.forget_created(&self.published.vault()) >= GRANT_KEY_PAIRS {
-                    let message =
-                        format!("{GRANT_KEY_PAIRS} key pairs were created through this grant and are not used");
-                    let fault =
-                        Fault::new(Code::LimitReached, format!("{message}: delete some, or store their sessions"));
-                    return refuse(fault.on_limit("keyPairs"));
+            Request::CreateApiKeyPair(call) => match self.new_key_pair(&call, caller) {
+                Ok(pair) => {
+                    grant.forget_created(&self.published.vault());
+                    let (note, creating) = (creates(caller), Arc::clone(grant));
+                    let then = move |reply: &ApiKeyPairCreated| {
+                        note(reply);
+                        creating.created(reply.public_key);
+                    };
+                    self.mutate_part(pair, grant, by, then).await
                 }
-                match NewKeyPair::of(&call, self.clock.now()) {
-                    Ok(pair) => {
-                        let creating = Arc::clone(grant);
-                        let then = move |reply: &ApiKeyPairCreated| creating.created(reply.public_key);
-                        self.mutate_part(pair, grant, by, then).await
-                    }
-                    Err(fault) => refuse(fault),
-                }
-            }
+                Err(fault) => refuse(fault),
+            },
             Request::DeleteApiKeyPair(call) => self.mutate_part(Within { part, call }, grant, by, |_| {}).await,
             Request::ClearUnusedKeyPairs(call) => self.mutate_part(Within { part, call }, grant, by, |_| {}).await,
             request => self.read_part(request, grant, caller),
@@ -147,16 +142,12 @@ impl Service {
             Ok(begun) => begun,
             Err(fault) => return refuse(fault),
         };
-        let (idle, finish) = (Arc::clone(&self.idle), self.finish(grant, caller, method));
-        let encode = move |reply: M::Reply| {
-            if M::KIND == Kind::Seals {
-                idle.used();
-            }
-            then(&reply);
+        let finish = self.finish(grant, caller, method);
+        let then = |reply: &M::Reply| {
+            then(reply);
             finish(begun);
-            encode(&reply)
         };
-        Step::Mutation(self.actor.submit(mutation, Some(caller.by), encode).await)
+        self.mutate(mutation, caller, then).await
     }
 
     /// A use that only reads or signs.

@@ -47,6 +47,12 @@ impl Vault {
             .filter_map(|(_, _, key)| key.as_ref())
     }
 
+    /// Whether there is a session of that name, expired or not.
+    #[must_use]
+    pub fn has_session(&self, key: &SessionKey) -> bool {
+        self.sessions.contains_key(key)
+    }
+
     /// How many sessions there are, expired or not.
     #[must_use]
     pub fn session_count(&self) -> usize {

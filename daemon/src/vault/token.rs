@@ -57,6 +57,18 @@ impl Login {
         })
     }
 
+    /// What it is stored under.
+    #[must_use]
+    pub fn session_key(&self) -> &SessionKey {
+        &self.session_key
+    }
+
+    /// The length of its token, in bytes.
+    #[must_use]
+    pub fn token_bytes(&self) -> usize {
+        self.session.token.expose().len()
+    }
+
     /// The same login under another name.
     #[cfg(test)]
     pub(crate) fn rename(&mut self, session_key: SessionKey) {

@@ -1,0 +1,90 @@
+//! [`Queue`]: what waits for the actor. The owner's submissions and those of others take turns, a group at a time.
+
+use tokio::sync::mpsc::Receiver;
+
+use super::handle::{Lane, Submission};
+use crate::limits::{GROUP, GROUP_OF_OTHERS};
+
+/// What waits for the actor.
+pub(super) struct Queue {
+    pub(super) owner: Receiver<Submission>,
+    others: Receiver<Submission>,
+    /// Whose turn it is, if both wait.
+    next: Lane,
+}
+
+impl Queue {
+    pub(super) fn new(owner: Receiver<Submission>, others: Receiver<Submission>) -> Self {
+        Self { owner, others, next: Lane::Owner }
+    }
+
+    /// Waits for the next group. Answers how many there are in it: none when nobody can submit any more. Dropping the
+    /// future loses nothing.
+    pub(super) async fn next_group(&mut self, group: &mut Vec<Submission>) -> usize {
+        let (owner, others) = (&mut self.owner, &mut self.others);
+        let (first, lane) = match self.next {
+            Lane::Owner => tokio::select! {
+                biased;
+                Some(first) = owner.recv() => (first, Lane::Owner),
+                Some(first) = others.recv() => (first, Lane::Others),
+                else => return 0,
+            },
+            Lane::Others => tokio::select! {
+                biased;
+                Some(first) = others.recv() => (first, Lane::Others),
+                Some(first) = owner.recv() => (first, Lane::Owner),
+                else => return 0,
+            },
+        };
+        let (lane, most, next) = match lane {
+            Lane::Owner => (owner, GROUP, Lane::Others),
+            Lane::Others => (others, GROUP_OF_OTHERS, Lane::Owner),
+        };
+        self.next = next;
+        group.push(first);
+        while group.len() < most
+            && let Ok(submission) = lane.try_recv()
+        {
+            group.push(submission);
+        }
+        group.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Submits so many to both lanes, and answers the size of each group until nothing is left.
+    async fn groups(of_owner: usize, of_others: usize) -> Vec<usize> {
+        let (owner, owners) = mpsc::channel(2 * GROUP);
+        let (others, of_all_others) = mpsc::channel(2 * GROUP);
+        let submit = |to: &mpsc::Sender<Submission>, count| {
+            for _ in 0..count {
+                assert!(to.try_send(Submission::Act(Box::new(|_| {}))).is_ok());
+            }
+        };
+        submit(&owner, of_owner);
+        submit(&others, of_others);
+        drop((owner, others));
+        let mut queue = Queue::new(owners, of_all_others);
+        let (mut sizes, mut group) = (Vec::new(), Vec::new());
+        while queue.next_group(&mut group).await > 0 {
+            sizes.push(group.len());
+            group.clear();
+        }
+        sizes
+    }
+
+    #[tokio::test]
+    async fn a_crowd_of_others_keeps_the_owner_waiting_for_one_small_group() {
+        assert_eq!(
+            groups(600, 40).await,
+            [GROUP, GROUP_OF_OTHERS, 600 - GROUP, GROUP_OF_OTHERS, 40 - 2 * GROUP_OF_OTHERS]
+        );
+        assert_eq!(groups(0, 20).await, [GROUP_OF_OTHERS, 4]);
+        assert_eq!(groups(3, 0).await, [3]);
+    }
+}
