@@ -13,7 +13,7 @@ use crate::form::{text, wrong};
 /// The longest name of a grant, in bytes.
 pub const MAX_GRANT_NAME_BYTES: usize = 32;
 
-/// The name of a grant: 1 to [`MAX_GRANT_NAME_BYTES`] lower-case letters, digits and hyphens, no hyphen first. It is part
+/// The name of a grant: 1 to 32 lower-case letters, digits and hyphens, no hyphen first. It is part
 /// of a file's name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -5,6 +5,8 @@
 mod disk;
 #[cfg(target_os = "linux")] // where a test may make a file system
 mod full;
+#[cfg(target_os = "linux")] // which has namespaces
+mod grants;
 mod kill;
 mod lifecycle;
 #[cfg(target_os = "linux")] // which tells what a process uses

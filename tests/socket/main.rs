@@ -9,4 +9,5 @@ mod crowd;
 mod events;
 mod expiry;
 mod grants;
+mod limits;
 mod order;

@@ -10,6 +10,8 @@ export type ClientErrorCode =
   | "UNTRUSTED"
   /** The daemon serves another data directory than the one that is meant. Nothing but that question was sent. */
   | "OTHER_VAULT"
+  /** The socket gives a part of a vault, and a data directory is meant. Nothing but that question was sent. */
+  | "IS_GRANT"
   /** The daemon could not be started; the message has its own reason. */
   | "NOT_STARTED"
   /** An option or an environment variable does not say where the vault is. */

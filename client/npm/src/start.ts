@@ -9,6 +9,10 @@ const MAX_STARTUP_LENGTH = 64 * 1024;
 
 /** Starts the daemon of a place in the background and waits until it listens, or says why it cannot. */
 export async function startDaemon(program: string, place: Place, timeoutMs: number): Promise<void> {
+  const grant = process.env["KEYFOB_GRANT"];
+  if (grant) {
+    throw notStarted(`the grant ${grant}, which this program runs with, has ended: ask for another`);
+  }
   const args = ["--background"];
   if (place.namedSocket !== undefined) {
     args.push("--socket", place.namedSocket);

@@ -91,8 +91,14 @@ export class Way {
     }
     try {
       const { paths } = (await connection.ask("status", {}, this.timeouts.connect)) as DaemonStatus;
-      if (!(await isSameDirectory(paths.dataDir, dataDir))) {
-        const message = `the daemon on ${socket} serves the vault in ${paths.dataDir}, and the one in ${dataDir} is meant`;
+      const served = paths?.dataDir;
+      // Whoever has a grant is not told which vault it is of.
+      if (served === undefined) {
+        const message = `the socket ${socket} gives a part of a vault (a grant), and the vault in ${dataDir} is meant`;
+        throw new KeyfobError("IS_GRANT", message, { outcome: "not-sent" });
+      }
+      if (!(await isSameDirectory(served, dataDir))) {
+        const message = `the daemon on ${socket} serves the vault in ${served}, and the one in ${dataDir} is meant`;
         throw new KeyfobError("OTHER_VAULT", message, { outcome: "not-sent" });
       }
       connection.throwIfLost();

@@ -123,3 +123,21 @@ export async function logIn(client: Client, sessionKey: string, claims: Partial<
   await client.storeSession({ sessionToken: sessionToken({ publicKey, ...claims }), sessionKey });
   return publicKey;
 }
+
+/** Sets variables for as long as `run` takes. */
+export async function withEnv<T>(variables: Record<string, string | undefined>, run: () => T | Promise<T>): Promise<T> {
+  const before = { ...process.env };
+  const set = (name: string, value: string | undefined): void => {
+    if (value === undefined) {
+      delete process.env[name];
+    } else {
+      process.env[name] = value;
+    }
+  };
+  Object.entries(variables).forEach(([name, value]) => set(name, value));
+  try {
+    return await run();
+  } finally {
+    Object.keys(variables).forEach((name) => set(name, before[name]));
+  }
+}

@@ -5,31 +5,13 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Client } from "../src/index.js";
 import { Place } from "../src/place.js";
-import { Daemon, scratch } from "./daemon.js";
+import { Daemon, scratch, withEnv } from "./daemon.js";
 import { FakeDaemon } from "./fake-daemon.js";
 
 /** Another user than the one of these tests. */
 const OTHER = 4_711;
 
 const notRoot = process.getuid?.() === 0 ? false : "only root can give a file to another user";
-
-/** Sets variables for as long as `run` takes. */
-async function withEnv<T>(variables: Record<string, string | undefined>, run: () => T | Promise<T>): Promise<T> {
-  const before = { ...process.env };
-  const set = (name: string, value: string | undefined): void => {
-    if (value === undefined) {
-      delete process.env[name];
-    } else {
-      process.env[name] = value;
-    }
-  };
-  Object.entries(variables).forEach(([name, value]) => set(name, value));
-  try {
-    return await run();
-  } finally {
-    Object.keys(variables).forEach((name) => set(name, before[name]));
-  }
-}
 
 test("what is named decides where the vault is, and an empty variable is absent", async (t) => {
   const dir = scratch(t);
@@ -74,7 +56,7 @@ test("a path that no socket can have is refused", async () => {
 test("the environment names the vault where the options do not", async (t) => {
   const daemon = await Daemon.start(t);
   const client = await withEnv({ KEYFOB_DATA_DIR: daemon.dataDir }, () => Client.connect());
-  assert.equal((await client.status()).paths.dataDir, daemon.dataDir);
+  assert.equal((await client.status()).paths?.dataDir, daemon.dataDir);
   client.close();
 });
 

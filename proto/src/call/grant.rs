@@ -32,7 +32,7 @@ pub struct CreateGrant {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "u32"))]
     pub uid: Option<u32>,
-    /// After how many seconds it ends, at most 30 days; absent: after [`CreateGrant::DEFAULT_SECONDS`].
+    /// After how many seconds it ends, at most 30 days; absent: after a day.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "NonZeroU64", range(min = 1, max = 2_592_000)))]
     pub seconds: Option<NonZeroU64>,

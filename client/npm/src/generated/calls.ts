@@ -5,6 +5,7 @@ import { toBase64, type Bytes } from "../payload.js";
 import type {
   ActiveSessionKey,
   ActiveSessionSet,
+  AllGrantsRevoked,
   AllSessionsCleared,
   ApiKeyPairCreated,
   ApiKeyPairDeleted,
@@ -13,18 +14,25 @@ import type {
   ClearSession,
   ClearUnusedKeyPairs,
   CreateApiKeyPair,
+  CreateGrant,
   DaemonStatus,
   DeleteApiKeyPair,
   DescribeSession,
   GetActiveSessionKey,
   GetAllSessions,
   GetSession,
+  GrantCreated,
+  GrantList,
+  GrantRevoked,
   ListApiKeyPairs,
+  ListGrants,
   ListSessions,
   Lock,
   LockAfterSet,
   Methods,
   Rekey,
+  RevokeAllGrants,
+  RevokeGrant,
   SessionCleared,
   SessionDescribed,
   SessionFound,
@@ -102,6 +110,17 @@ export abstract class Calls {
   }
 
   /**
+   * Gives a part of the vault for a while, through a socket of its own. It ends with its time, its uses, the
+   * last of its sessions, the connection that it was made on if it says so, or the daemon.
+   *
+   * Faults: `NOT_FOUND` when a session is named that is not there and that may not be stored;
+   * `GRANT_EXISTS`; `SOCKET_UNAVAILABLE`; `LIMIT_REACHED`; `ACCESS_DENIED`.
+   */
+  createGrant(params: CreateGrant, options?: CallOptions): Promise<GrantCreated> {
+    return this.call("createGrant", params, options);
+  }
+
+  /**
    * Deletes a key pair that no session names, kept or not.
    *
    * Faults: `KEY_PAIR_NOT_FOUND`, `KEY_PAIR_IN_USE`.
@@ -157,6 +176,15 @@ export abstract class Calls {
   }
 
   /**
+   * Reads the grants: who holds what, until when, how often it was used, and by whom last.
+   *
+   * Faults: `ACCESS_DENIED`.
+   */
+  listGrants(params?: ListGrants, options?: CallOptions): Promise<GrantList> {
+    return this.call("listGrants", params, options);
+  }
+
+  /**
    * Reads the names of the sessions with what is known of them without their tokens, a page at a
    * time. Answered by a locked vault too.
    *
@@ -185,6 +213,24 @@ export abstract class Calls {
    */
   rekey(params: Rekey, options?: CallOptions): Promise<VaultRekeyed> {
     return this.call("rekey", params, options);
+  }
+
+  /**
+   * Ends all grants at once.
+   *
+   * Faults: `ACCESS_DENIED`.
+   */
+  revokeAllGrants(params?: RevokeAllGrants, options?: CallOptions): Promise<AllGrantsRevoked> {
+    return this.call("revokeAllGrants", params, options);
+  }
+
+  /**
+   * Ends a grant at once.
+   *
+   * Faults: `GRANT_NOT_FOUND`, `ACCESS_DENIED`.
+   */
+  revokeGrant(params: RevokeGrant, options?: CallOptions): Promise<GrantRevoked> {
+    return this.call("revokeGrant", params, options);
   }
 
   /**
@@ -236,7 +282,7 @@ export abstract class Calls {
   }
 
   /**
-   * Reads the state of the daemon.
+   * Reads the state of the daemon; behind a grant's socket only what concerns the grant.
    *
    * Faults: none.
    */

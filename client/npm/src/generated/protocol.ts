@@ -12,6 +12,12 @@ export interface ActiveSessionSet {
   sessionKey: SessionKey;
 }
 
+/** There is no grant any more. */
+export interface AllGrantsRevoked {
+  /** The names of those that there were. */
+  names: GrantName[];
+}
+
 /** What `ClearAllSessions` removed. */
 export interface AllSessionsCleared {
   /** How many sessions there were. */
@@ -69,6 +75,8 @@ export interface ApiKeyPairPage {
 
 /** Who asked: the kernel's credentials of the connection. */
 export interface By {
+  /** The grant that they asked through; absent: the vault's own socket. */
+  grant?: GrantName | null;
   /** The process; absent where the kernel does not tell (macOS). */
   pid?: number | null;
   /** The user. */
@@ -103,9 +111,9 @@ export interface ClearUnusedKeyPairs {
 /** How many there are of what. */
 export interface Counts {
   /** Connections open now. */
-  connections: number;
+  connections?: number | null;
   /** Flushes to the disk that made them durable. Mutations that wait together share one. */
-  flushes: number;
+  flushes?: number | null;
   /** Key pairs that a session names, but for kept ones. */
   keyPairsInUse: number;
   /** Key pairs that are kept, whether or not a session names them. */
@@ -113,11 +121,11 @@ export interface Counts {
   /** Key pairs that no session names and that are not kept. */
   keyPairsUnused: number;
   /** Mutations that took effect since the daemon started. */
-  mutations: number;
+  mutations?: number | null;
   /** Sessions in the vault. */
   sessions: number;
   /** What the vault takes on the disk, in bytes, what was cleared and is not yet tidied up included. */
-  storeBytes: number;
+  storeBytes?: number | null;
 }
 
 /** Creates a key pair inside the vault, or takes one in. */
@@ -133,7 +141,32 @@ export interface CreateApiKeyPair {
   label?: Label | undefined;
 }
 
-/** The state of the daemon. */
+/** Gives a part of the vault for a while. */
+export interface CreateGrant {
+  /** How many calls a second it answers; absent: as many as any other user's. */
+  callsPerSecond?: number | undefined;
+  /** What may be done. */
+  may: Permissions;
+  /** What it is called; absent: the daemon finds a name. */
+  name?: GrantName | undefined;
+  /** After how many seconds it ends, at most 30 days; absent: after a day. */
+  seconds?: number | undefined;
+  /** With which sessions, 1 to 100; absent: with all, those to come included. */
+  sessionKeys?: readonly SessionKey[] | undefined;
+  /** The path of its socket, absolute, in a directory that is there; absent: beside the vault's own. */
+  socket?: string | undefined;
+  /** The number of the user who may use it, besides the vault's own user and root; absent: nobody. */
+  uid?: number | undefined;
+  /** Whether it ends with the connection that it was made on: for the time that a program runs. */
+  untilDisconnect?: boolean | undefined;
+  /**
+   * After how many uses it ends; absent: it does not. A use is a granted call that succeeded and was more than to list
+   * names.
+   */
+  uses?: number | undefined;
+}
+
+/** The state of the daemon. Behind a grant's socket what would tell of the rest of the vault is absent. */
 export interface DaemonStatus {
   /** The active session, or null. */
   activeSessionKey: SessionKey | null;
@@ -141,24 +174,26 @@ export interface DaemonStatus {
   counts: Counts;
   /** Its release. */
   daemonVersion: string;
+  /** The grant that the connection is behind; absent: the socket is the vault's own. */
+  grant?: GrantTerms | null;
   /** Whether it can store. */
-  health: Health;
+  health?: Health | null;
   /** What it accepts. */
   limits: Limits;
   /** Whether the vault is locked, and where its wrapping key comes from. */
   lock: LockStatus;
   /** How far its memory is out of reach. */
-  memory: MemoryStatus;
+  memory?: MemoryStatus | null;
   /** Where it keeps things. */
-  paths: Paths;
+  paths?: Paths | null;
   /** Its process. */
-  pid: number;
+  pid?: number | null;
   /** The protocol that it speaks, see `PROTOCOL_VERSION`. */
   protocolVersion: number;
   /** What the vault is kept on. */
-  storage: StorageStatus;
+  storage?: StorageStatus | null;
   /** How long it has been running, in seconds. */
-  uptimeSeconds: number;
+  uptimeSeconds?: number | null;
 }
 
 /** Deletes a key pair that no session names. */
@@ -286,6 +321,47 @@ export interface VaultRekeyedEvent {
   sequence: number;
 }
 
+/** A part of the vault was given to somebody. */
+export interface GrantCreatedEvent {
+  type: "grantCreated";
+  /** What was given. */
+  grant: GrantTerms;
+  /** Who asked for it; absent when nobody did (expiry). */
+  by?: By | null;
+  /** Counts the daemon's events from 1, without gaps, anew each time the daemon starts. */
+  sequence: number;
+}
+
+/** A grant has ended: its socket and the connections to it are gone. */
+export interface GrantEndedEvent {
+  type: "grantEnded";
+  /** The grant. */
+  name: GrantName;
+  /** Why it has ended. */
+  reason: GrantEnd;
+  /** Who asked for it; absent when nobody did (expiry). */
+  by?: By | null;
+  /** Counts the daemon's events from 1, without gaps, anew each time the daemon starts. */
+  sequence: number;
+}
+
+/** Calls through a grant were refused, because it does not give that much. Told at most once a second. */
+export interface GrantRefusedEvent {
+  type: "grantRefused";
+  /** Its fault. */
+  code: string;
+  /** How many there were since the last of these events. */
+  count: number;
+  /** The method of the last of them. */
+  method: string;
+  /** The grant. */
+  name: GrantName;
+  /** Who asked for it; absent when nobody did (expiry). */
+  by?: By | null;
+  /** Counts the daemon's events from 1, without gaps, anew each time the daemon starts. */
+  sequence: number;
+}
+
 /**
  * Events up to this sequence number were not delivered, because the subscriber was too slow or
  * a single change would have made too many: read the vault again.
@@ -313,6 +389,9 @@ export type VaultEvent =
   | VaultLockedEvent
   | VaultUnlockedEvent
   | VaultRekeyedEvent
+  | GrantCreatedEvent
+  | GrantEndedEvent
+  | GrantRefusedEvent
   | ResyncEvent;
 
 /** The type of an event, for those who want only some. */
@@ -325,7 +404,10 @@ export type EventType =
   | "sessionExpiring"
   | "vaultLocked"
   | "vaultUnlocked"
-  | "vaultRekeyed";
+  | "vaultRekeyed"
+  | "grantCreated"
+  | "grantEnded"
+  | "grantRefused";
 
 /** A key pair that was created outside the vault. */
 export interface ExternalKeyPair {
@@ -358,6 +440,10 @@ export interface FaultData {
   expiry?: number | null;
   /** The parameter at fault, or the claim of the session token. */
   field?: string | null;
+  /** What this connection may do. */
+  granted?: Granted | null;
+  /** What there is as much of as may be: `keyPairs`, `sessions`, `bytes`, `callsPerSecond`, `uses` or `grants`. */
+  limit?: string | null;
   /** The method concerned, when its parameters are at fault. */
   method?: string | null;
   /** The key pair concerned. */
@@ -383,6 +469,109 @@ export interface GetAllSessions {
 export interface GetSession {
   /** The session; absent: the active one. */
   sessionKey?: SessionKey | undefined;
+}
+
+/** The grant is made, and its socket accepts connections. */
+export interface GrantCreated {
+  /** When it ends at the latest, in seconds since the Unix epoch. */
+  expiresAt: number;
+  /** What it is called. */
+  name: GrantName;
+  /** The path of its socket. */
+  socket: string;
+}
+
+/** Why a grant has ended. */
+export type GrantEnd =
+  /** Its time is over. */
+  | "expired"
+  /** `revokeGrant` or `revokeAllGrants`. */
+  | "revoked"
+  /** It was used as often as it may be. */
+  | "usedUp"
+  /** The connection that it was made on is closed, and it was made for that long. */
+  | "disconnected"
+  /** The last of its sessions is gone, and it may store none. */
+  | "sessionsGone";
+
+/** A grant in a `GrantList`, with what became of it so far. */
+export interface GrantEntry {
+  /** Connections that are open now. */
+  connections: number;
+  /** When it was made, in seconds since the Unix epoch. */
+  createdAt: number;
+  /** What it gives. */
+  grant: GrantTerms;
+  /** When it was last used, in seconds since the Unix epoch, and by whom; absent: never. */
+  lastUse?: GrantUse | null;
+  /** How many calls were refused. */
+  refused: number;
+  /** The path of its socket. */
+  socket: string;
+  /** How often it was used. */
+  used: number;
+}
+
+/** The grants. */
+export interface GrantList {
+  /** In the order of their names. */
+  grants: GrantEntry[];
+}
+
+/**
+ * The name of a grant: 1 to 32 lower-case letters, digits and hyphens, no hyphen first. It is part
+ * of a file's name.
+ */
+export type GrantName = string;
+
+/** The grant is no more. */
+export interface GrantRevoked {
+  /** What it was called. */
+  name: GrantName;
+  /** Whether there was one; false only with `ifExists`. */
+  revoked: boolean;
+}
+
+/** What a grant gives, as its users may know it too. */
+export interface GrantTerms {
+  /** How many calls a second it answers. */
+  callsPerSecond: number;
+  /** When it ends at the latest, in seconds since the Unix epoch. */
+  expiresAt: number;
+  /** What may be done. */
+  may: Permissions;
+  /** What it is called. */
+  name: GrantName;
+  /** With which sessions; absent: with all. */
+  sessionKeys?: SessionKey[] | null;
+  /** The user who may use it, besides the vault's own user and root; absent: nobody. */
+  uid?: number | null;
+  /** Whether it ends with the connection that it was made on. */
+  untilDisconnect?: boolean;
+  /** How many uses are left; absent: as many as you like. */
+  usesLeft?: number | null;
+}
+
+/** The last use of a grant. */
+export interface GrantUse {
+  /** When, in seconds since the Unix epoch. */
+  at: number;
+  /** What was called. */
+  method: string;
+  /** The process; absent where the kernel does not tell (macOS). */
+  pid?: number | null;
+  /** The program's file, where the system tells. */
+  program?: string | null;
+  /** The user. */
+  uid: number;
+}
+
+/** What a connection may do that may not do everything. */
+export interface Granted {
+  /** What may be done. */
+  may: Permissions;
+  /** With which sessions; absent: with all. */
+  sessionKeys?: SessionKey[] | null;
 }
 
 /** Whether the daemon can store. */
@@ -442,6 +631,9 @@ export interface ListApiKeyPairs {
   limit?: Limit | undefined;
 }
 
+/** Reads the grants, in the order of their names. There are never more than 100. */
+export type ListGrants = Record<string, never>;
+
 /** Reads a page of what is known of the sessions without their tokens. */
 export interface ListSessions {
   /** The `next` of the page before; absent: from the beginning. */
@@ -461,8 +653,8 @@ export interface LockAfterSet {
 
 /** The state of the vault's lock. */
 export interface LockStatus {
-  /** Where the wrapping key comes from. */
-  keySource: KeySource;
+  /** Where the wrapping key comes from; absent behind a grant's socket. */
+  keySource?: KeySource | null;
   /** Whether that was said to the daemon when it was started, in place of what is set in the vault. */
   lockAfterOverridden?: boolean;
   /** After how many seconds without use the vault locks itself; absent: never. */
@@ -491,6 +683,28 @@ export interface Paths {
 
 /** The bytes that a caller wants signed: a request body, any bytes at all. */
 export type Payload = string;
+
+/** One thing that may be done with the sessions of a grant. */
+export type Permission =
+  /** Make the header that authenticates a request (`stamp`). */
+  | "stamp"
+  /** Sign bytes (`sign`). A stamp is a signature of bytes, too: neither gives more power than the other. */
+  | "sign"
+  /** Read sessions with their tokens (`getSession`, `getAllSessions`). */
+  | "read"
+  /**
+   * Store a login or a refresh under the granted names (`storeSession`), with the key pairs that this needs
+   * (`createApiKeyPair`, `deleteApiKeyPair`, `clearUnusedKeyPairs`), and make a session the active one there
+   * (`setActiveSession`).
+   */
+  | "store"
+  /** Clear sessions with their key pairs (`clearSession`, `clearAllSessions`). */
+  | "clear"
+  /** Be told what happens to the sessions (`subscribe`). */
+  | "watch";
+
+/** Some permissions, at least one; on the wire an array. */
+export type Permissions = readonly Permission[];
 
 /**
  * The compressed form of a P-256 public key, which is also the name of its key pair: 33 bytes,
@@ -533,6 +747,17 @@ export type RemovalReason =
   | "deleted"
   /** `clearUnusedKeyPairs`: no session named the key pair, and it was old enough. */
   | "pruned";
+
+/** Ends all grants at once. */
+export type RevokeAllGrants = Record<string, never>;
+
+/** Ends a grant at once: its socket goes, and so do the connections to it. */
+export interface RevokeGrant {
+  /** Whether it is no fault where there is no such grant. */
+  ifExists?: boolean | undefined;
+  /** What it is called. */
+  name: GrantName;
+}
 
 /** A string that is a secret: a session token, a private key in hex. */
 export type Secret = string;
@@ -865,6 +1090,14 @@ export interface Methods {
    */
   createApiKeyPair: { params: CreateApiKeyPair; reply: ApiKeyPairCreated };
   /**
+   * Gives a part of the vault for a while, through a socket of its own. It ends with its time, its uses, the
+   * last of its sessions, the connection that it was made on if it says so, or the daemon.
+   *
+   * Faults: `NOT_FOUND` when a session is named that is not there and that may not be stored;
+   * `GRANT_EXISTS`; `SOCKET_UNAVAILABLE`; `LIMIT_REACHED`; `ACCESS_DENIED`.
+   */
+  createGrant: { params: CreateGrant; reply: GrantCreated };
+  /**
    * Deletes a key pair that no session names, kept or not.
    *
    * Faults: `KEY_PAIR_NOT_FOUND`, `KEY_PAIR_IN_USE`.
@@ -902,6 +1135,12 @@ export interface Methods {
    */
   listApiKeyPairs: { params: ListApiKeyPairs; reply: ApiKeyPairPage };
   /**
+   * Reads the grants: who holds what, until when, how often it was used, and by whom last.
+   *
+   * Faults: `ACCESS_DENIED`.
+   */
+  listGrants: { params: ListGrants; reply: GrantList };
+  /**
    * Reads the names of the sessions with what is known of them without their tokens, a page at a
    * time. Answered by a locked vault too.
    *
@@ -923,6 +1162,18 @@ export interface Methods {
    * a user that is not the vault's own.
    */
   rekey: { params: Rekey; reply: VaultRekeyed };
+  /**
+   * Ends all grants at once.
+   *
+   * Faults: `ACCESS_DENIED`.
+   */
+  revokeAllGrants: { params: RevokeAllGrants; reply: AllGrantsRevoked };
+  /**
+   * Ends a grant at once.
+   *
+   * Faults: `GRANT_NOT_FOUND`, `ACCESS_DENIED`.
+   */
+  revokeGrant: { params: RevokeGrant; reply: GrantRevoked };
   /**
    * Makes a session the active one.
    *
@@ -957,7 +1208,7 @@ export interface Methods {
    */
   stamp: { params: Stamp; reply: Stamped };
   /**
-   * Reads the state of the daemon.
+   * Reads the state of the daemon; behind a grant's socket only what concerns the grant.
    *
    * Faults: none.
    */
@@ -986,10 +1237,14 @@ export interface Methods {
 
 /** Why the daemon refused a call. A newer daemon may have more codes. */
 export type FaultCode =
-  /** The daemon serves other users only when it was started with `--allow-uid`. */
+  /** That is not for this user, or not part of this grant: `data.granted` says what is. Or the daemon does not serve the user at all, and closes the connection. */
   | "ACCESS_DENIED"
   /** Another session is there than the caller expected: somebody stored or cleared it meanwhile. Nothing was changed. `data.publicKey` names the key pair of the one that is there, if there is one. */
   | "CONFLICT"
+  /** There is a grant of that name. */
+  | "GRANT_EXISTS"
+  /** There is no such grant. */
+  | "GRANT_NOT_FOUND"
   /** The daemon failed in a way that it should not; its log says more. */
   | "INTERNAL_ERROR"
   /** The key is not on the curve, or its halves do not match. */
@@ -1006,6 +1261,8 @@ export type FaultCode =
   | "KEY_PAIR_NOT_FOUND"
   /** The key file, keyring or credential that the wrapping key comes from cannot be read, or is not the vault's; or the vault's root key is not that of its records. */
   | "KEY_UNAVAILABLE"
+  /** A user, a grant or the vault has as much of something as it may; `data.limit` says of what. */
+  | "LIMIT_REACHED"
   /** A line was begun and not ended in time; the connection is closed. */
   | "LINE_TIMEOUT"
   /** The protocol has no such method. */
@@ -1020,6 +1277,8 @@ export type FaultCode =
   | "SESSION_EXPIRED"
   /** The daemon is shutting down; the call had no effect. */
   | "SHUTTING_DOWN"
+  /** The socket of a grant cannot be made at that path; the message says why. */
+  | "SOCKET_UNAVAILABLE"
   /** The disk is full, and nothing was changed; or it failed, and nothing more is stored until the daemon is restarted. Reads and removals go on. The message says what is known of the call. */
   | "STORAGE_ERROR"
   /** The daemon serves as many connections as it may; close one. */

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { Client } from "../../src/index.js";
 import { createTurnkeyClient, type VaultTurnkeyClient } from "../../src/turnkey/index.js";
@@ -29,6 +30,7 @@ export class TestVault {
   /** The same, and what notes its calls. */
   async tappedApp(): Promise<[VaultTurnkeyClient, WireTap]> {
     const { paths } = await this.observer.status();
+    assert.ok(paths);
     const tap = await WireTap.start(this.t, scratch(this.t), paths.socket);
     return [await this.#app(await this.daemon.client({ socket: tap.socket, dataDir: undefined })), tap];
   }
