@@ -1,5 +1,5 @@
 //! What befalls a vault, done to it on purpose: processes that are killed and power that fails, in the middle
-//! of everything. Each run says what it did, and ends with an error as soon as anything that was acknowledged
+//! of everything, and somebody who has a grant and wants more. Each run says what it did, and ends with an error as soon as anything that was acknowledged
 //! is missing.
 //!
 //! ```text
@@ -7,6 +7,7 @@
 //! ```
 
 mod disk;
+mod grant;
 mod kill;
 mod power_cut;
 mod progress;
@@ -14,6 +15,7 @@ mod trace;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -49,6 +51,12 @@ enum Fault {
         #[arg(long)]
         without_fdatasync: bool,
     },
+    /// Ask random things through a grant of two vaults, of which one holds more than is granted, and look for a difference.
+    Grant {
+        /// For so many seconds.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -60,9 +68,11 @@ fn main() -> ExitCode {
             power_cut::run(cuts, seed, without_fdatasync, &mut Progress::new("power-cut", cuts))
                 .map_err(|loss| loss.to_string())
         }
+        Some(Fault::Grant { seconds }) => grant::run(Duration::from_secs(seconds), seed),
         None => kill::run(1000, seed, &mut Progress::new("kill", 1000)).and_then(|()| {
             let cuts = power_cut::run(300, seed, false, &mut Progress::new("power-cut", 300));
-            cuts.map_err(|loss| loss.to_string())
+            cuts.map_err(|loss| loss.to_string())?;
+            grant::run(Duration::from_secs(60), seed)
         }),
     };
     match result {

@@ -1,7 +1,8 @@
 //! What the tests share: a daemon in the test's own process ([`TestDaemon`]) or in one of its own
 //! ([`DaemonProcess`]), a client that knows nothing but lines of JSON ([`RawClient`]), and tokens in
 //! Turnkey's format ([`login`]). [`properties`] says what must hold for
-//! whatever bytes arrive, [`model`] what the vault would do on a plain map, and [`history`] whether several
+//! whatever bytes arrive, [`model`] what the vault would do on a plain map, [`Twins`]
+//! what nobody can tell who has a grant, and [`history`] whether several
 //! clients can have seen what they saw. An [`attacker`] tries to open what was cleared.
 //!
 //! Nothing here sleeps. A daemon is ready when its socket is bound, time passes when a test says so,
@@ -18,6 +19,7 @@ pub mod model;
 mod process;
 pub mod properties;
 mod raw;
+mod twins;
 
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ pub use crowd::Crowd;
 pub use daemon::{START, TestDaemon};
 pub use process::{DaemonProcess, ended, kill_running, programs, started};
 pub use raw::RawClient;
+pub use twins::Twins;
 
 /// How long a test waits for what must come. A bound against hanging, not a measure.
 pub const PATIENCE: Duration = Duration::from_secs(60);

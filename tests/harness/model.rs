@@ -471,6 +471,12 @@ impl KeyPair {
         Self::of(&SigningKey::try_generate().expect("randomness"))
     }
 
+    /// As `createApiKeyPair` takes it.
+    #[must_use]
+    pub fn external(&self) -> Value {
+        json!({ "publicKey": self.public_key, "privateKey": self.private_key })
+    }
+
     fn of(key: &SigningKey) -> Self {
         let public_key = HEXLOWER.encode(key.verifying_key().to_sec1_point(true).as_bytes());
         Self { public_key, private_key: HEXLOWER.encode(&key.to_bytes()) }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod grants;
+
 use std::thread;
 use std::time::Duration;
 

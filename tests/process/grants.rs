@@ -187,6 +187,20 @@ fn the_sockets_of_a_daemon_that_was_killed_go_when_the_next_one_starts() {
 
 const ANOTHER: u32 = 65_534;
 
+/// Python that sends lines and prints what is answered to each.
+const ASK: &str = "\
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+lines = s.makefile('rw')
+for line in sys.argv[2:]:
+    lines.write(line + '\\n')
+    lines.flush()
+    sys.stdout.write(lines.readline())";
+
+/// How often a stranger connects.
+const CONNECTS: &str = "5000";
+
 /// Python that connects so often, is refused, and prints the last answer.
 const REFUSED: &str = "\
 import socket, sys
@@ -239,7 +253,6 @@ fn refused_connections_are_counted_in_the_log_and_push_nothing_out() {
     if own_uid() != 0 || Command::new("python3").arg("-V").stdout(Stdio::null()).status().is_err() {
         return skipped("only root is somebody else for a while, and it takes python3");
     }
-    const CONNECTS: &str = "5000";
     let dir = directory();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let mut start = DaemonProcess::command(dir.path());
@@ -268,15 +281,6 @@ fn an_allowed_user_has_the_sessions_and_key_pairs_and_not_the_vault() {
     if own_uid() != 0 || Command::new("python3").arg("-V").stdout(Stdio::null()).status().is_err() {
         return skipped("only root is somebody else for a while, and it takes python3");
     }
-    const ASK: &str = "\
-import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-lines = s.makefile('rw')
-for line in sys.argv[2:]:
-    lines.write(line + '\\n')
-    lines.flush()
-    sys.stdout.write(lines.readline())";
     let dir = directory();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let mut start = DaemonProcess::command(dir.path());
