@@ -44,6 +44,25 @@ impl Timestamp {
         self.0.as_secs()
     }
 
+    /// This many whole milliseconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
+    /// Whole milliseconds since the Unix epoch, rounded down.
+    #[must_use]
+    pub fn millis(self) -> u64 {
+        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The date and the time of day in UTC, as RFC 3339 has it, to the second.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let time = i64::try_from(self.secs()).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+        time.map_or_else(|| self.secs().to_string(), |time| time.to_string())
+    }
+
     /// So much later.
     #[must_use]
     pub const fn after(self, time: Duration) -> Self {

@@ -28,6 +28,8 @@ pub struct Config {
     pub allow_uids: Vec<u32>,
     /// When the vault is locked by itself.
     pub lock_after: LockAfter,
+    /// For how many days the audit is kept; 0: there is none.
+    pub audit_days: u64,
     /// What time it is.
     pub clock: Clock,
 }
@@ -71,6 +73,10 @@ pub struct Flags {
     /// itself (`keyfob vault set lock-after`)
     #[arg(long, value_name = "DURATION", env = "KEYFOB_LOCK_AFTER", hide_env_values = true)]
     pub lock_after: Option<String>,
+
+    /// Keep the audit, which has a line for each change and each use of a grant, for so many days; 0 writes none
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub audit_days: u64,
 
     /// How much to log: error, warn, info (each mutation), debug (each request), or off [default: info]
     #[arg(long, value_name = "LEVEL", env = "KEYFOB_LOG", hide_env_values = true)]
@@ -156,6 +162,7 @@ impl Flags {
             is_default_dir: place.named_data_dir().is_none(),
             allow_uids: self.allow_uid.clone(),
             lock_after,
+            audit_days: self.audit_days,
             clock: Clock::system(),
         })
     }

@@ -1,10 +1,11 @@
 //! [`EventLog`]: gives events their sequence numbers and hands them to subscribers.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use keyfob_proto::{Event, Subscribe};
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use crate::audit::{Audit, Entry};
 use crate::limits::EVENT_BACKLOG;
 use crate::vault::Announcement;
 
@@ -16,6 +17,8 @@ pub struct EventLog {
     /// The sequence number of the last event. Held while events are sent, so that a subscription
     /// falls between two commits.
     last: Mutex<u64>,
+    /// Where they are written, too.
+    audit: OnceLock<Audit>,
 }
 
 impl Default for EventLog {
@@ -28,7 +31,7 @@ impl EventLog {
     /// One that keeps so many events.
     #[must_use]
     pub fn keeping(backlog: usize) -> Self {
-        Self { sender: broadcast::channel(backlog).0, last: Mutex::new(0) }
+        Self { sender: broadcast::channel(backlog).0, last: Mutex::new(0), audit: OnceLock::new() }
     }
 
     /// Sends what one commit has to tell. Call it only when the commit is durable and visible.
@@ -36,9 +39,24 @@ impl EventLog {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         for Announcement { kind, by } in announcements {
             *last += 1;
+            let event = Event { sequence: *last, kind, by };
+            if let Some(audit) = self.audit.get() {
+                audit.note(Entry::Event(event.clone()));
+            }
             // Without subscribers there is nobody to tell.
-            let _ = self.sender.send(Event { sequence: *last, kind, by });
+            let _ = self.sender.send(event);
         }
+    }
+
+    /// Writes all events from now on. The first one that is given counts.
+    pub fn write_to(&self, audit: Audit) {
+        let _ = self.audit.set(audit);
+    }
+
+    /// Where the events are written, if they are.
+    #[must_use]
+    pub fn audit(&self) -> Option<&Audit> {
+        self.audit.get()
     }
 
     /// A subscription to what a call asks for, and the sequence number of the last event before it.

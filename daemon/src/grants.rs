@@ -118,12 +118,14 @@ impl Grants {
 
     /// Tells which calls were refused since it was last told.
     pub fn tell_refusals(&self) {
-        for grant in self.all() {
-            if let Some((method, code, count)) = grant.take_refusals() {
-                let name = grant.terms().name;
-                tracing::warn!(grant = %name, method, %code, count, "calls through a grant were refused");
-                self.announce(EventKind::GrantRefused { name, method: method.to_owned(), code, count }, None);
-            }
+        self.all().iter().for_each(|grant| self.tell_refusals_of(grant));
+    }
+
+    fn tell_refusals_of(&self, grant: &Grant) {
+        if let Some((method, code, count)) = grant.take_refusals() {
+            let name = grant.terms().name;
+            tracing::warn!(grant = %name, method, %code, count, "calls through a grant were refused");
+            self.announce(EventKind::GrantRefused { name, method: method.to_owned(), code, count }, None);
         }
     }
 
@@ -136,6 +138,7 @@ impl Grants {
         if !grant.end() {
             return false;
         }
+        self.tell_refusals_of(grant);
         let mut live = self.live();
         live.remove(&grant.terms().name);
         sockets::remove(grant.socket());

@@ -32,6 +32,7 @@
 pub mod access;
 pub mod account;
 pub mod actor;
+pub mod audit;
 pub mod background;
 pub mod clock;
 pub mod config;

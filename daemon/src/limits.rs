@@ -223,6 +223,20 @@ pub const GENEROUS_RECORD_BYTES: u64 = 2048;
 /// A write that takes so long may be one that sled has forgotten.
 pub const STUCK_AFTER: Duration = Duration::from_secs(1);
 
+// The audit.
+
+/// Entries that may wait to be written.
+pub const AUDIT_BACKLOG: usize = 64 * 1024;
+
+/// A file of the audit is put aside when it is larger, in bytes.
+pub const AUDIT_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The audit is kept for no longer, in days.
+pub const MAX_AUDIT_DAYS: u64 = 3650;
+
+/// The most files of the audit, whatever their age.
+pub const MAX_AUDIT_FILES: usize = 64;
+
 // The log.
 
 /// A log file is put aside when it is larger, in bytes; one old one is kept.

@@ -84,10 +84,10 @@ fn run(flags: &Flags, listener: Option<UnixListener>) -> Result<(), Error> {
         process::leave_terminal();
     }
     let cannot_log = |source| Error::Io { action: "log to", path: log_file.clone().unwrap_or_default(), source };
-    let _guard = log::init(flags.log()?, flags.log_format, log_file.as_deref()).map_err(cannot_log)?;
+    let guard = log::init(flags.log()?, flags.log_format, log_file.as_deref()).map_err(cannot_log)?;
     let refused = |action| move |source| Error::Io { action, path: "this process".into(), source };
     let runtime = runtime::Builder::new_multi_thread().enable_all().build().map_err(refused("start threads in"))?;
-    runtime.block_on(async {
+    let waiting = runtime.block_on(async {
         // A file that may not grow is an error like any other, and not the end.
         let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
         // Until it listens a signal ends it at once: nothing is lost by that.
@@ -97,9 +97,12 @@ fn run(flags: &Flags, listener: Option<UnixListener>) -> Result<(), Error> {
             announce(&Startup::Listening { pid: std::process::id(), socket: daemon.socket().to_owned() });
             process::leave_output().map_err(refused("open /dev/null in"))?;
         }
-        daemon.serve(stop).await;
-        Ok(())
-    })
+        Ok::<_, Error>(daemon.serve(stop).await)
+    })?;
+    // Whoever waited for the end finds all of it in the log.
+    drop(guard);
+    drop(waiting);
+    Ok(())
 }
 
 /// Ready when the process is asked to stop. The end of a terminal stops a daemon in the foreground only.

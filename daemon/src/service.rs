@@ -22,7 +22,6 @@ use zeroize::Zeroizing;
 pub use self::caller::Caller;
 pub use self::granting::GrantSocket;
 use self::idle::Idle;
-use self::unlocking::AttemptsByUser;
 use crate::access::Access;
 use crate::account::Accounts;
 use crate::actor::{Handle, Lane, Published};
@@ -31,7 +30,7 @@ use crate::config::Config;
 use crate::events::Subscription;
 use crate::refused::Refused;
 use crate::seal::{Depth, VaultKeys};
-use crate::vault::{Kind, Login, Mutation, NewKeyPair, Vault};
+use crate::vault::{Attempts, Kind, Login, Mutation, NewKeyPair, Vault};
 
 /// A reply as JSON, or the fault.
 pub type Answer = Result<Zeroizing<Vec<u8>>, Fault>;
@@ -59,7 +58,7 @@ pub struct Service {
     grant_sockets: mpsc::UnboundedSender<GrantSocket>,
     idle: Arc<Idle>,
     /// Whoever holds it is the only one to try.
-    unlocking: tokio::sync::Mutex<AttemptsByUser>,
+    unlocking: tokio::sync::Mutex<Attempts>,
     /// Connections open now.
     pub connections: AtomicU64,
     /// What each user, and each grant, may make the daemon hold and do.
@@ -82,6 +81,7 @@ impl Service {
     ) -> (Self, mpsc::UnboundedReceiver<GrantSocket>) {
         let (grant_sockets, sockets) = mpsc::unbounded_channel();
         let idle = Idle::new(config.lock_after, Arc::clone(&published), config.clock.clone());
+        let attempts = published.vault().attempts();
         let service = Self {
             actor,
             published,
@@ -91,7 +91,7 @@ impl Service {
             max_connections,
             grant_sockets,
             idle: Arc::new(idle),
-            unlocking: tokio::sync::Mutex::default(),
+            unlocking: tokio::sync::Mutex::new(attempts),
             connections: AtomicU64::new(0),
             accounts: Accounts::new(max_connections),
             refused: Refused::default(),

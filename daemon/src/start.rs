@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use interprocess::local_socket::tokio::Stream;
 use keyfob_proto::Listening;
 use tokio::runtime;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -15,12 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::actor::{Actor, Handle, Published};
+use crate::audit::{Audit, Writer};
 use crate::config::Config;
 use crate::directory::Private;
 use crate::error::{Error, Purpose};
 use crate::file_lock::{FileLock, LockError};
 use crate::grants::sockets;
-use crate::limits::SOCKET_PATIENCE;
+use crate::limits::{MAX_AUDIT_DAYS, SOCKET_PATIENCE};
 use crate::listener::{self, Socket};
 use crate::peer::Allowed;
 use crate::process;
@@ -35,6 +37,7 @@ pub struct Daemon {
     actor: Actor,
     handle: Handle,
     published: Arc<Published>,
+    audit: Option<Writer>,
     lock: FileLock,
 }
 
@@ -59,6 +62,17 @@ impl Daemon {
             // It still tells names and clears.
             error!(reason = %fault, "the vault is locked");
         }
+        let audit = match config.audit_days {
+            0 => None,
+            days => {
+                let refused =
+                    |source| Error::Io { action: "write the audit to", path: config.data_dir.clone(), source };
+                let (audit, writer) =
+                    Audit::open(&config.data_dir, days.min(MAX_AUDIT_DAYS), config.clock.clone()).map_err(refused)?;
+                published.events.write_to(audit);
+                Some(writer)
+            }
+        };
         let allowed = Allowed::new(&config.allow_uids);
         let socket = match config.listener.take() {
             Some(listener) => Socket::inherited(listener, &config.endpoint)?,
@@ -67,7 +81,7 @@ impl Daemon {
         sockets::remove_left(&config.data_dir.join(sockets::LIST));
         say_where(&config)?;
         info!(sessions, socket = %config.endpoint.path().display(), "the vault is open");
-        Ok(Self { config, allowed, socket, actor, handle, published, lock })
+        Ok(Self { config, allowed, socket, actor, handle, published, audit, lock })
     }
 
     /// The path of its socket.
@@ -77,9 +91,10 @@ impl Daemon {
     }
 
     /// Serves until `stop` is ready or a client calls `shutdown`; then drains: takes no new
-    /// connection, finishes what was asked, closes the store.
-    pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { config, allowed, mut socket, actor, handle, published, mut lock } = self;
+    /// connection, finishes what was asked, closes the store. Answers the connections of those who wait for its end: they
+    /// see it when these are dropped.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Vec<Stream> {
+        let Self { config, allowed, mut socket, actor, handle, published, audit, mut lock } = self;
         let shutdown = CancellationToken::new();
         let max_connections = listener::max_connections();
         published.grants.note_in(config.data_dir.join(sockets::LIST));
@@ -119,9 +134,10 @@ impl Daemon {
         if !actor.is_finished() {
             let _ = actor.await;
         }
+        audit.into_iter().for_each(Writer::finish);
         info!("drained and stopped");
         drop(lock);
-        drop(streams);
+        streams
     }
 }
 

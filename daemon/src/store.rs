@@ -142,7 +142,7 @@ impl Store {
         let ended = self.keys.begin_generation(after.slots().chain(proof));
         ended.map_err(|error| self.fails(error))?;
         // All other names were those of the generation that ended.
-        self.owed.retain(|name| matches!(name, Name::Unused(_) | Name::LockAfter));
+        self.owed.retain(|name| matches!(name, Name::Unused(_) | Name::LockAfter | Name::Attempts));
         Ok(())
     }
 

@@ -14,6 +14,7 @@
 //! - what is secret of a session or key pair is sealed, in the scope of its use;
 //! - the indexes (sessions by expiry and by key pair, unused key pairs by age) list exactly what there is.
 
+mod attempts;
 mod change;
 mod chosen;
 mod contents;
@@ -33,6 +34,7 @@ mod signature;
 mod token;
 mod within;
 
+pub use self::attempts::Attempts;
 pub use self::change::{Announcement, Change, Name, Removal};
 pub use self::chosen::Chosen;
 pub use self::contents::{Record, Vault};

@@ -57,6 +57,7 @@ impl TestDaemon {
             listener: None,
             allow_uids: Vec::new(),
             lock_after,
+            audit_days: 30,
             clock,
         };
         let (stop, stopped) = oneshot::channel();

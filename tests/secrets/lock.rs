@@ -100,6 +100,25 @@ fn wrong_passphrases_are_slowed_down() {
 }
 
 #[test]
+fn stopping_the_daemon_does_not_shorten_the_wait_after_wrong_passphrases() {
+    let (mut daemon, mut client, _) = vault();
+    let unlock = |passphrase: &str| json!({ "passphrase": passphrase });
+    client.call("lock", json!({}));
+    for expected in [1, 2, 4] {
+        assert_eq!(client.code("unlock", unlock("wrong horse")), "WRONG_PASSPHRASE");
+        daemon = daemon.restart();
+        client = daemon.connect();
+        let wait = client.fault("unlock", unlock(PASSPHRASE))["data"]["retryAfterSeconds"].as_u64().unwrap();
+        // The clock of a test begins anew with its daemon.
+        assert!(wait >= expected, "{wait} s after {expected}");
+        daemon.clock.advance(Duration::from_secs(wait));
+    }
+    client.call("unlock", unlock(PASSPHRASE));
+    let daemon = daemon.restart();
+    daemon.connect().call("unlock", unlock(PASSPHRASE));
+}
+
+#[test]
 fn unlocking_without_a_passphrase_or_with_a_bad_one_is_refused_by_field() {
     let (_daemon, mut client, _) = vault();
     client.call("lock", json!({}));

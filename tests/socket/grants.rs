@@ -332,3 +332,38 @@ fn nothing_takes_effect_through_a_grant_after_it_was_revoked() {
         assert!(owner.call("describeSession", json!({ "sessionKey": "work" }))["session"].is_object(), "{round}");
     }
 }
+
+#[test]
+fn the_audit_has_a_line_for_each_change_and_each_use_of_a_grant() {
+    let daemon = TestDaemon::start();
+    let mut owner = daemon.connect();
+    let mut guest = on_work(&daemon, &mut owner, &["stamp", "clear"]);
+    guest.call("stamp", json!({ "payload": base64("{}") }));
+    guest.code("lock", json!({}));
+    guest.call("clearSession", json!({}));
+    end(&mut guest);
+    let dir = daemon.stop();
+    let text = std::fs::read_to_string(dir.path().join("data/audit.jsonl")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let types: Vec<_> =
+        lines.iter().map(|line| line["type"].as_str().unwrap()).filter(|kind| *kind != "grantRefused").collect();
+    let login = ["keyPairCreated", "sessionStored", "activeSessionChanged"];
+    let expected = [
+        &["daemonStarted"][..],
+        &login,
+        &login,
+        &["activeSessionChanged", "grantCreated", "grantUsed"],
+        &["sessionCleared", "keyPairDeleted", "grantEnded", "grantUsed"],
+    ];
+    assert_eq!(types, expected.concat());
+    let used = lines.iter().find(|line| line["type"] == "grantUsed").unwrap();
+    assert_eq!(
+        (&used["method"], &used["sessionKey"], &used["by"]["grant"]),
+        (&json!("stamp"), &json!("work"), &json!("g"))
+    );
+    assert_eq!(used["by"]["pid"], std::process::id());
+    assert!(used["program"].is_string() && used["time"].as_str().unwrap().starts_with("2027-01-15T"), "{used}");
+    let cleared = lines.iter().find(|line| line["type"] == "sessionCleared").unwrap();
+    assert_eq!((&cleared["sessionKey"], &cleared["by"]["grant"]), (&json!("work"), &json!("g")));
+    assert!(!text.contains("eyJ"), "no token, no payload");
+}

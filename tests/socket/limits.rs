@@ -9,6 +9,7 @@ use keyfob_tests::{RawClient, START, TestDaemon};
 use serde_json::{Value, json};
 
 /// A grant on all sessions, with every permission and no limit of its own but these.
+#[allow(clippy::needless_pass_by_value, reason = "so that tests can write json!({}) in place")]
 fn grant(owner: &mut RawClient, limits: Value) -> PathBuf {
     let mut params =
         json!({ "may": ["stamp", "sign", "read", "store", "clear", "watch"], "callsPerSecond": 1_000_000 });

@@ -14,7 +14,7 @@ use super::{Failure, Session};
 /// How often it is looked whether there is more.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Show the log of a daemon that was started in the background
+/// Show the log of a daemon that was started in the background, or the audit of what happened
 ///
 /// Example: keyfob log -f
 #[derive(Debug, Args)]
@@ -22,6 +22,10 @@ pub(super) struct Log {
     /// Stay, and print what is added
     #[arg(long, short)]
     follow: bool,
+
+    /// Show the audit instead: each change, and each use of a grant, one line of JSON each
+    #[arg(long)]
+    audit: bool,
 
     /// How many of the last lines
     #[arg(long, short = 'n', value_name = "N", default_value = "50")]
@@ -31,9 +35,16 @@ pub(super) struct Log {
 /// The name of the log in the data directory.
 pub(super) const FILE: &str = "keyfobd.log";
 
+/// The name of the audit there.
+const AUDIT: &str = "audit.jsonl";
+
 impl Log {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let path = session.access()?.place.data_dir().map_err(keyfob::Error::from)?.join(FILE);
+        let path = session.access()?.place.data_dir().map_err(keyfob::Error::from)?.join(if self.audit {
+            AUDIT
+        } else {
+            FILE
+        });
         let mut reader = open(&path)?;
         for line in last(&mut reader, self.lines)? {
             writeln!(session.output.io.stdout, "{}", printable(&line))?;

@@ -37,6 +37,7 @@ async fn served_when_free(sent: &[u8], taken: Duration) -> String {
         listener: None,
         allow_uids: Vec::new(),
         lock_after: LockAfter::Never,
+        audit_days: 0,
         clock: Clock::system(),
     };
     let (service, _sockets) = Service::new(handle, published, &config, 1, CancellationToken::new());

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use keyfob_proto::{
     ActiveSessionSet, ApiKeyPairCreated, Call, Code, DaemonStatus, Fault, GrantEnd, LockStatus, PROTOCOL_VERSION,
-    Request, SessionCleared, SessionStored, SetActiveSession,
+    Request, SessionCleared, SessionKey, SessionStored, SetActiveSession,
 };
+use serde::Deserialize;
 
 use super::status::{counts, limits};
 use super::{Answer, Caller, Service, Step, check_subscription, creates, encode, refuse, stores};
+use crate::audit::{Entry, Other};
 use crate::clock::Timestamp;
-use crate::grants::{Grant, Use};
+use crate::grants::{Grant, Use, Used};
 use crate::seal::{Depth, VaultKeys};
 use crate::vault::{Mutation, Vault, Within};
 
@@ -145,7 +147,7 @@ impl Service {
         let finish = self.finish(grant, caller, method);
         let then = |reply: &M::Reply| {
             then(reply);
-            finish(begun);
+            finish(begun, &encode(reply));
         };
         self.mutate(mutation, caller, then).await
     }
@@ -166,8 +168,9 @@ impl Service {
             let reply = service.published.open(Depth::Deep, |vault, keys| {
                 answer(&service, &Seen { vault: vault.part(&grant.part(), now), grant: &grant, keys, now }, &call)
             })?;
-            finish(begun);
-            Ok(encode(&reply))
+            let reply = encode(&reply);
+            finish(begun, &reply);
+            Ok(reply)
         }))
     }
 
@@ -188,13 +191,23 @@ impl Service {
         }))
     }
 
-    /// What is done when a use has succeeded.
-    fn finish(&self, grant: &Arc<Grant>, caller: &Caller, method: &'static str) -> impl FnOnce(Use) + Send + use<> {
-        let (grants, grant) = (self.published.grants.clone(), Arc::clone(grant));
+    /// What is done when a use has succeeded and this was answered.
+    fn finish(
+        &self,
+        grant: &Arc<Grant>,
+        caller: &Caller,
+        method: &'static str,
+    ) -> impl FnOnce(Use, &[u8]) + Send + use<> {
+        let (published, grant) = (Arc::clone(&self.published), Arc::clone(grant));
         let (used, clock) = (caller.used(), self.clock.clone());
-        move |begun| {
+        move |begun, reply| {
+            if let Some(audit) = published.events.audit() {
+                let Used { by, program } = used.clone();
+                let session_key = session_of(reply);
+                audit.note(Entry::Other(Other::GrantUsed { method, session_key, by, program }));
+            }
             if begun.succeed(method, used, clock.now()) {
-                grants.end(&grant, GrantEnd::UsedUp, None);
+                published.grants.end(&grant, GrantEnd::UsedUp, None);
             }
         }
     }
@@ -223,4 +236,14 @@ impl Service {
             paths: None,
         }
     }
+}
+
+/// The session that a reply names. A page names many.
+fn session_of(reply: &[u8]) -> Option<SessionKey> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named {
+        session_key: Option<SessionKey>,
+    }
+    serde_json::from_slice::<Named>(reply).ok()?.session_key
 }

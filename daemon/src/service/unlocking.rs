@@ -1,54 +1,15 @@
-//! The calls on the vault's keys: `lock`, `unlock` and `rekey`; and the delays after wrong passphrases.
+//! The calls on the vault's keys: `lock`, `unlock` and `rekey`.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use keyfob_proto::{By, Call, Code, Fault, KeySource, Rekey, Secret, Unlock, VaultLocked, VaultRekeyed, VaultUnlocked};
 
 use super::Service;
-use crate::clock::Timestamp;
-use crate::limits::{MAX_DELAY_SECONDS, MAX_PASSPHRASE_BYTES};
+use crate::actor::Lane;
+use crate::limits::MAX_PASSPHRASE_BYTES;
 use crate::seal::{Key, Locked};
 use crate::store::Origin;
-
-/// The wrong passphrases of each user: one who is let in cannot keep the vault's owner out.
-pub(super) type AttemptsByUser = HashMap<u32, Attempts>;
-
-/// A user's wrong passphrases since the last good one.
-#[derive(Debug, Default)]
-pub(super) struct Attempts {
-    wrong: u32,
-    next_at: Timestamp,
-}
-
-impl Attempts {
-    /// Refuses to try another passphrase yet.
-    fn check(&self, now: Timestamp) -> Result<(), Fault> {
-        let left = self.next_at.since(now);
-        // A clock that was put back does not lock anybody out for longer.
-        let seconds = (left.as_secs() + u64::from(left.subsec_nanos() > 0)).min(MAX_DELAY_SECONDS);
-        if seconds == 0 {
-            return Ok(());
-        }
-        let message = format!("a wrong passphrase was given: try again in {seconds} s");
-        Err(Fault::new(Code::UnlockDelayed, message).retry_after(seconds))
-    }
-
-    /// Takes note of how it went: after each wrong one the wait is twice as long.
-    fn note<T>(&mut self, method: &'static str, tried: &Result<T, Fault>, now: Timestamp) {
-        match tried {
-            Ok(_) => *self = Self::default(),
-            Err(fault) if fault.data.code == Code::WrongPassphrase => {
-                let seconds = 1_u64.checked_shl(self.wrong).unwrap_or(MAX_DELAY_SECONDS).min(MAX_DELAY_SECONDS);
-                self.wrong += 1;
-                self.next_at = now.after(Duration::from_secs(seconds));
-                tracing::warn!(method, wrong = self.wrong, "a wrong passphrase");
-            }
-            Err(_) => {}
-        }
-    }
-}
+use crate::vault::Attempts;
 
 impl Service {
     pub(super) async fn lock(&self, by: By) -> Result<VaultLocked, Fault> {
@@ -60,7 +21,6 @@ impl Service {
     pub(super) async fn unlock(&self, call: Unlock, by: By) -> Result<VaultUnlocked, Fault> {
         // One at a time: each takes a core and much memory.
         let mut attempts = self.unlocking.lock().await;
-        let attempts = attempts.entry(by.uid).or_default();
         if !self.published.is_locked() {
             // Whoever asks means to use it.
             self.idle.used();
@@ -75,7 +35,7 @@ impl Service {
         // Before, or it might be found idle at once.
         self.idle.used();
         let unlocked = self.actor.unlock(wrapping, Some(by)).await;
-        attempts.note(Unlock::METHOD, &unlocked, self.clock.now());
+        self.note(&mut attempts, Unlock::METHOD, &unlocked).await;
         if unlocked.is_ok() {
             tracing::info!(method = Unlock::METHOD, "the vault is unlocked");
         }
@@ -102,7 +62,7 @@ impl Service {
             return Err(Locked.into());
         }
         if !is_locked {
-            self.check_current(attempts.entry(by.uid).or_default(), current_passphrase).await?;
+            self.check_current(&mut attempts, current_passphrase).await?;
         }
         let (origin, wrapping) =
             self.find_key(move |data_dir| Origin::new(key_source, passphrase.as_ref(), &data_dir)).await?;
@@ -128,8 +88,26 @@ impl Service {
         check_length(&current, 1, PARAM)?;
         let wrapping: Key = self.find_key(move |data_dir| origin.key(Some(&current), &data_dir)).await?;
         let checked = self.actor.check(wrapping).await;
-        attempts.note(Rekey::METHOD, &checked, self.clock.now());
+        self.note(attempts, Rekey::METHOD, &checked).await;
         checked
+    }
+
+    /// Takes note of how it went, in the vault too where that takes it: a full disk makes no wait shorter.
+    async fn note<T>(&self, attempts: &mut Attempts, method: &'static str, tried: &Result<T, Fault>) {
+        let noted = match tried {
+            Ok(_) => Attempts::default(),
+            Err(fault) if fault.data.code == Code::WrongPassphrase => attempts.after_another(self.clock.now()),
+            Err(_) => return,
+        };
+        if noted.wrong > 0 {
+            tracing::warn!(method, wrong = noted.wrong, "a wrong passphrase");
+        }
+        if std::mem::replace(attempts, noted) != noted {
+            let kept = self.actor.submit(noted, (None, Lane::Owner), drop).await.await;
+            if !matches!(kept, Ok(Ok(()))) {
+                tracing::warn!("the wrong passphrases are not noted in the vault");
+            }
+        }
     }
 
     /// Finds a key, on a thread that may take long.

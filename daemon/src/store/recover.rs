@@ -40,6 +40,7 @@ impl<'a> Recovered<'a> {
             Entry::Active(key) => self.stored.active = Some(key),
             Entry::Expired(key, name) => self.stored.expired.push((key, name)),
             Entry::LockAfter(seconds) => self.stored.lock_after = Some(seconds),
+            Entry::Attempts(attempts) => self.stored.attempts = attempts,
             Entry::Session(key, public_key, record) => match living(self.slots, record.sealed)? {
                 Some(sealed) => {
                     let session = StoredSession::restore(public_key, record.expiry, sealed);

@@ -20,6 +20,8 @@ pub enum Change {
     SetActive(Option<SessionKey>),
     /// After how long without use the vault locks itself.
     SetLockAfter,
+    /// The wrong passphrases so far.
+    SetAttempts,
     /// What is remembered of a session that has expired.
     Noted(SessionKey),
     /// What had this name and was sealed with the slot of this number is gone.
@@ -45,6 +47,8 @@ pub enum Name {
     Expired(SessionKey),
     /// After how long without use the vault locks itself.
     LockAfter,
+    /// The wrong passphrases so far.
+    Attempts,
 }
 
 /// The unit in which things go.
@@ -77,7 +81,8 @@ impl Change {
             | Self::PutInUse(_)
             | Self::PutUnused(_)
             | Self::SetActive(Some(_))
-            | Self::SetLockAfter => true,
+            | Self::SetLockAfter
+            | Self::SetAttempts => true,
             Self::SetActive(None) | Self::Noted(_) | Self::Removed(..) | Self::Moved(..) | Self::ClearedAll => false,
         }
     }
@@ -91,6 +96,7 @@ impl Change {
             Self::PutUnused(pair) => Name::Unused(*pair.public_key()),
             Self::SetActive(_) => Name::Active,
             Self::SetLockAfter => Name::LockAfter,
+            Self::SetAttempts => Name::Attempts,
             Self::Noted(key) => Name::Expired(key.clone()),
             Self::Removed(name, _) => name.clone(),
             Self::Moved(key, _) => Name::Unused(*key),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use keyfob_proto::{PublicKey, SessionKey};
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
+use super::attempts::Attempts;
 use super::change::Name;
 use super::expired::{Expired, ExpiredName};
 use super::key_pair::KeyPair;
@@ -35,6 +36,8 @@ pub struct Vault {
     pub(super) expired: Expired,
     /// After how long without use the vault locks itself, in seconds.
     pub(super) lock_after: Option<NonZeroU64>,
+    /// The wrong passphrases so far.
+    pub(super) attempts: Attempts,
 }
 
 /// A session's place in the order of expiry. Without a session it is the bound before all sessions
@@ -58,6 +61,8 @@ pub enum Record<'a> {
     Expired(ExpiredName),
     /// After how long without use the vault locks itself, in seconds.
     LockAfter(NonZeroU64),
+    /// The wrong passphrases so far.
+    Attempts(Attempts),
 }
 
 impl Vault {
@@ -71,6 +76,7 @@ impl Vault {
             Name::Active => self.active.as_ref().map(Record::Active),
             Name::Expired(key) => self.expired.get(key).map(Record::Expired),
             Name::LockAfter => self.lock_after.map(Record::LockAfter),
+            Name::Attempts => (self.attempts != Attempts::default()).then_some(Record::Attempts(self.attempts)),
         }
     }
 
@@ -80,13 +86,19 @@ impl Vault {
         self.lock_after.map(|seconds| Duration::from_secs(seconds.get()))
     }
 
+    /// The wrong passphrases so far.
+    #[must_use]
+    pub fn attempts(&self) -> Attempts {
+        self.attempts
+    }
+
     /// The number of the slot of what a name stands for.
     #[must_use]
     pub fn slot_of(&self, name: &Name) -> Option<u32> {
         match self.record(name)? {
             Record::Session(session) => Some(session.sealed().slot()),
             Record::KeyPair(pair) => Some(pair.sealed().slot()),
-            Record::Active(_) | Record::Expired(_) | Record::LockAfter(_) => None,
+            Record::Active(_) | Record::Expired(_) | Record::LockAfter(_) | Record::Attempts(_) => None,
         }
     }
 
@@ -95,7 +107,7 @@ impl Vault {
     pub fn names_after(&self, after: Option<&Name>, count: usize) -> Vec<Name> {
         use std::ops::Bound::{Excluded, Unbounded};
         let (mut session, mut in_use, mut unused, mut expired) = (Unbounded, Unbounded, Unbounded, None);
-        // The order is: sessions, key pairs in use, unused ones, expired ones, the pointer, the lock's time.
+        // The order is: sessions, key pairs in use, unused ones, expired ones, the pointer, the lock's time, the attempts.
         let done = match after {
             None => 0,
             Some(Name::Session(key)) => {
@@ -116,6 +128,7 @@ impl Vault {
             }
             Some(Name::Active) => 4,
             Some(Name::LockAfter) => 5,
+            Some(Name::Attempts) => 6,
         };
         let sessions = self.sessions.range::<SessionKey, _>((session, Unbounded)).map(|(key, _)| key);
         let sessions = sessions.filter(|_| done == 0).cloned().map(Name::Session);
@@ -126,7 +139,9 @@ impl Vault {
         let expired = self.expired.after(expired).filter(|_| done <= 3).cloned().map(Name::Expired);
         let active = self.active.iter().filter(|_| done <= 3).map(|_| Name::Active);
         let lock_after = self.lock_after.iter().filter(|_| done <= 4).map(|_| Name::LockAfter);
-        sessions.chain(in_use).chain(unused).chain(expired).chain(active).chain(lock_after).take(count).collect()
+        let attempts = self.record(&Name::Attempts).filter(|_| done <= 5).map(|_| Name::Attempts);
+        let settings = active.chain(lock_after).chain(attempts);
+        sessions.chain(in_use).chain(unused).chain(expired).chain(settings).take(count).collect()
     }
 
     /// The numbers of the slots of all records.
@@ -224,6 +239,7 @@ impl Vault {
             unused_by_age: self.unused_by_age.clone(),
             warned_until: self.warned_until,
             lock_after: self.lock_after,
+            attempts: self.attempts,
             ..Self::default()
         };
         std::mem::replace(self, rest)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use keyfob_proto::{By, Code, EventKind, Fault, PublicKey, RemovalReason, Session, SessionKey};
 
+use super::attempts::Attempts;
 use super::change::{Announcement, Change, Name, Removal};
 use super::contents::Vault;
 use super::expired::ExpiredName;
@@ -122,6 +123,13 @@ impl<'a> Draft<'a> {
         if self.vault.lock_after != seconds {
             self.vault.lock_after = seconds;
             self.changes.push(Change::SetLockAfter);
+        }
+    }
+
+    pub(super) fn set_attempts(&mut self, attempts: Attempts) {
+        if self.vault.attempts != attempts {
+            self.vault.attempts = attempts;
+            self.changes.push(Change::SetAttempts);
         }
     }
 

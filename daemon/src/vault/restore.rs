@@ -7,6 +7,7 @@ use std::thread;
 use keyfob_proto::SessionKey;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
+use super::attempts::Attempts;
 use super::contents::Vault;
 use super::expired::ExpiredName;
 use super::key_pair::KeyPair;
@@ -27,6 +28,8 @@ pub struct Stored {
     pub expired: Vec<(SessionKey, ExpiredName)>,
     /// After how long without use the vault locks itself, in seconds.
     pub lock_after: Option<NonZeroU64>,
+    /// The wrong passphrases so far.
+    pub attempts: Attempts,
 }
 
 /// What was stored contradicts itself.
@@ -51,7 +54,7 @@ impl Vault {
     ///
     /// Never: building an index panics nowhere.
     pub fn restore(stored: Stored) -> Result<Self, Inconsistent> {
-        let Stored { sessions, active, in_use, unused, expired, lock_after } = stored;
+        let Stored { sessions, active, in_use, unused, expired, lock_after, attempts } = stored;
         // Each index of a large vault takes a while to build, and none needs the others.
         let mut vault = thread::scope(|scope| {
             let by_expiry = scope.spawn(|| {
@@ -86,6 +89,7 @@ impl Vault {
         }
         vault.active = active;
         vault.lock_after = lock_after;
+        vault.attempts = attempts;
         for (key, name) in expired.into_iter().filter(|(key, _)| !vault.sessions.contains_key(key)).collect::<Vec<_>>()
         {
             vault.expired.insert(key, name);

@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::entry::{COUNTS, Entry, LOCK_AFTER, UNUSED, VAULT, generation_prefix, key, value};
+use super::entry::{ATTEMPTS, COUNTS, Entry, LOCK_AFTER, UNUSED, VAULT, generation_prefix, key, value};
 use super::watch::Watch;
 use crate::file_lock::rest;
 use crate::limits::{SLED_PATIENCE, STUCK_AFTER};
@@ -194,6 +194,9 @@ impl Database {
         }
         if let Some(value) = self.get(LOCK_AFTER)? {
             Entry::lock_after(&value).and_then(&mut *take).map_err(damaged)?;
+        }
+        if let Some(value) = self.get(ATTEMPTS)? {
+            Entry::attempts(&value).and_then(&mut *take).map_err(damaged)?;
         }
         let prefix = generation_prefix(generation);
         for entry in self.sled.scan_prefix(&prefix) {

@@ -6,6 +6,7 @@
 //! | `v` | the record of the vault |
 //! | `u` + public key | a key pair that no session names, or that is kept |
 //! | `l` | after how long without use the vault locks itself, in seconds, 8 bytes big-endian |
+//! | `w` | the wrong passphrases since the last good one: how many, 4 bytes, and when the next may be tried, in milliseconds since the epoch, 8 bytes big-endian |
 //! | `g` + generation + `x` + session key | a session that has expired: when, in seconds since the epoch, 8 bytes big-endian; and 1 if it was the active one, else 0 |
 //! | `g` + generation + `a` | the active session's name |
 //! | `g` + generation + `s` + session key | a session |
@@ -16,12 +17,14 @@ use std::num::NonZeroU64;
 use keyfob_proto::{PublicKey, SessionKey};
 
 use super::record::{KeyPairRecord, SessionRecord};
-use crate::vault::{ExpiredName, Name, Record};
+use crate::clock::Timestamp;
+use crate::vault::{Attempts, ExpiredName, Name, Record};
 
 pub(super) const COUNTS: &[u8] = b"c";
 pub(super) const VAULT: &[u8] = b"v";
 pub(super) const UNUSED: &[u8] = b"u";
 pub(super) const LOCK_AFTER: &[u8] = b"l";
+pub(super) const ATTEMPTS: &[u8] = b"w";
 
 /// One record as it was read.
 pub(in crate::store) enum Entry<'a> {
@@ -37,6 +40,8 @@ pub(in crate::store) enum Entry<'a> {
     Expired(SessionKey, ExpiredName),
     /// After how long without use the vault locks itself, in seconds.
     LockAfter(NonZeroU64),
+    /// The wrong passphrases so far.
+    Attempts(Attempts),
 }
 
 impl<'a> Entry<'a> {
@@ -49,6 +54,16 @@ impl<'a> Entry<'a> {
     pub(super) fn lock_after(value: &[u8]) -> Result<Self, &'static str> {
         let seconds = value.try_into().ok().and_then(|bytes| NonZeroU64::new(u64::from_be_bytes(bytes)));
         seconds.map(Self::LockAfter).ok_or("the time after which the vault locks itself")
+    }
+
+    /// What is under [`ATTEMPTS`].
+    pub(super) fn attempts(value: &[u8]) -> Result<Self, &'static str> {
+        let read = || {
+            let (wrong, next_at) = value.split_first_chunk::<4>()?;
+            let next_at = Timestamp::from_millis(u64::from_be_bytes(next_at.try_into().ok()?));
+            Some(Self::Attempts(Attempts { wrong: u32::from_be_bytes(*wrong), next_at }))
+        };
+        read().ok_or("the wrong passphrases so far")
     }
 
     /// The record under a key of the database, without the prefix of its generation.
@@ -74,6 +89,7 @@ pub(super) fn key(generation: u64, name: &Name) -> Vec<u8> {
         Name::InUse(key) => [&*generation_prefix(generation), b"k", key.as_bytes()].concat(),
         Name::Expired(key) => [&*generation_prefix(generation), b"x", key.as_str().as_bytes()].concat(),
         Name::LockAfter => LOCK_AFTER.to_vec(),
+        Name::Attempts => ATTEMPTS.to_vec(),
         Name::Active => [&*generation_prefix(generation), b"a"].concat(),
         Name::Unused(key) => [UNUSED, key.as_bytes().as_slice()].concat(),
     }
@@ -87,6 +103,9 @@ pub(super) fn value(record: Record<'_>) -> Vec<u8> {
         Record::Active(key) => key.as_str().into(),
         Record::Expired(name) => [&name.expiry.to_be_bytes()[..], &[u8::from(name.was_active)]].concat(),
         Record::LockAfter(seconds) => seconds.get().to_be_bytes().to_vec(),
+        Record::Attempts(Attempts { wrong, next_at }) => {
+            [&wrong.to_be_bytes()[..], &next_at.millis().to_be_bytes()].concat()
+        }
     }
 }
 
