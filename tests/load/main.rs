@@ -9,6 +9,7 @@
 
 mod baseline;
 mod drive;
+mod greedy;
 mod neighbours;
 mod peers;
 mod process;
@@ -32,8 +33,7 @@ use crate::rows::{Effort, GROUPS};
 #[derive(Parser)]
 struct Flags {
     /// The groups of rows to measure: read, stamp, store, clear, clear-all, start, churn, call,
-    /// neighbours. All of them
-    /// when none is named.
+    /// neighbours, greedy. All of them when none is named.
     groups: Vec<String>,
     /// Do much less: the figures mean little, but every row is tried.
     #[arg(long)]

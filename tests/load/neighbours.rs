@@ -50,7 +50,7 @@ pub(crate) fn rows(effort: Effort, report: &mut Report) {
     report.value("  files left open", open_files(&vault).saturating_sub(files) as f64, "files", Some(AtMost(0.0)));
 }
 
-fn show(report: &mut Report, name: &str, quiet: &[Measured], disturbed: &[Measured], vault: &Vault) {
+pub(crate) fn show(report: &mut Report, name: &str, quiet: &[Measured], disturbed: &[Measured], vault: &Vault) {
     let p99 = |rounds: &[Measured]| {
         let mut p99s: Vec<_> = rounds.iter().map(|round| round.quantile(0.99).as_secs_f64()).collect();
         p99s.sort_by(f64::total_cmp);

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::baseline::{Echo, appends, runs, signatures};
 use crate::drive::Measured;
+use crate::greedy;
 use crate::neighbours;
 use crate::peers::{Redis, Sqlite, SshAgent};
 use crate::report::Aim::{AtLeast, AtMost};
@@ -35,7 +36,7 @@ impl Effort {
         Self { rounds: 1, time: Duration::from_millis(100), divisor: 20, decay: Duration::ZERO };
 
     /// How many sessions a row takes that measures `count` of them: ten are never made fewer.
-    fn sessions(self, count: usize) -> usize {
+    pub(crate) fn sessions(self, count: usize) -> usize {
         (count / self.divisor).max(count.min(10))
     }
 
@@ -50,7 +51,7 @@ impl Effort {
 pub(crate) type Group = (&'static str, fn(Effort, &mut Report));
 
 /// All groups, in the order of the table.
-pub(crate) const GROUPS: [Group; 9] = [
+pub(crate) const GROUPS: [Group; 10] = [
     ("read", reads),
     ("stamp", stamps),
     ("store", stores),
@@ -60,6 +61,7 @@ pub(crate) const GROUPS: [Group; 9] = [
     ("churn", churn),
     ("call", calls),
     ("neighbours", neighbours::rows),
+    ("greedy", greedy::rows),
 ];
 
 fn reads(effort: Effort, report: &mut Report) {
@@ -95,7 +97,7 @@ fn stamps(effort: Effort, report: &mut Report) {
     if let Some(agent) = &agent {
         agent.add(1);
     }
-    for (keys, name) in [(1, ""), (10_000, ", 10,000 keys")] {
+    for (keys, name) in [(1, ""), (9000, ", 9,000 keys")] {
         vault.create_keys(effort.sessions(keys));
         for connections in [1, 8] {
             let name = format!("stamp, {}{name}", plural(connections));
@@ -145,7 +147,7 @@ fn stores(effort: Effort, report: &mut Report) {
         let name = format!("durable store, {}", plural(connections));
         report.load(name, &measured, Some(vault.usage().rss()), (ratio, "× rate of fdatasync"), None);
     }
-    for (connections, count, aim) in [(1, 1000, None), (8, 400, Some(2.5)), (64, 200, Some(8.0))] {
+    for (connections, count, aim) in [(1, 1000, None), (8, 400, Some(2.5)), (64, 150, Some(8.0))] {
         let mut p50s = Vec::new();
         let (ratio, measured) = effort.compare(|| {
             let appended = appends(vault.directory(), effort.time);

@@ -61,11 +61,10 @@ impl Vault {
     /// Stores sessions of these names, each with a key pair of its own.
     pub(crate) fn fill(&self, names: impl IntoIterator<Item = String>) {
         let names: Vec<_> = names.into_iter().collect();
-        let keys = self.create_keys(names.len());
         let mut client = self.connect();
-        let sessions: Vec<_> = names.into_iter().zip(keys).collect();
-        for sessions in sessions.chunks(TOGETHER) {
-            let stores = sessions.iter().map(|(name, key)| ("storeSession", store(name, key)));
+        for names in names.chunks(TOGETHER) {
+            let keys = self.create_keys(names.len());
+            let stores = names.iter().zip(&keys).map(|(name, key)| ("storeSession", store(name, key)));
             for reply in client.pipeline(stores) {
                 assert!(reply.get("error").is_none(), "{reply}");
             }

@@ -12,7 +12,7 @@ while :; do
         *) shift; break ;;
     esac
 done
-export keyfob mounts variables
+export keyfob mounts variables PATH="$PATH:/usr/sbin:/sbin"
 exec unshare --user --map-root-user --mount sh -ec '
     root=$(mktemp -d)
     mount -t tmpfs tmpfs "$root"
