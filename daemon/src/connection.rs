@@ -34,7 +34,9 @@ use self::pending::{Asked, Pending};
 use crate::access::Access;
 use crate::account::Taken;
 use crate::events::Subscription;
-use crate::limits::{BYTES_PER_READ, LINE_TIMEOUT, LONG_LINE_STALL, READS_PER_TURN, WHOLE_PAGE_BYTES, WRITE_TIMEOUT};
+use crate::limits::{
+    BYTES_PER_READ, LIMIT_PAUSE, LINE_TIMEOUT, LONG_LINE_STALL, READS_PER_TURN, WHOLE_PAGE_BYTES, WRITE_TIMEOUT,
+};
 use crate::service::{Answer, Caller, Service, Step};
 
 /// Serves a connection until the client leaves or the daemon drains. In the latter case the client
@@ -207,9 +209,14 @@ impl Connection {
             // What is the active session there, and what was created for it, is as the answers before say.
             self.settle().await;
         }
-        // It may wait for a place in the actor's queue.
-        self.turn = None;
-        match self.service.take(request, &self.caller).await {
+        let place = if is_mutation(&request) {
+            self.turn = None;
+            self.caller.account.queue().await
+        } else {
+            None
+        };
+        self.work().await;
+        match self.service.take(request, &self.caller, place).await {
             Step::Mutation(answer) => {
                 self.pending.push(Asked { id, method, bytes }, answer);
             }
@@ -222,10 +229,14 @@ impl Connection {
                 let result = read();
                 self.caller.note(method, &result);
                 debug!(method, outcome = outcome(&result), "read");
+                let is_at_a_limit = result.as_ref().is_err_and(|fault| fault.data.code == Code::LimitReached);
                 let bytes = result.as_ref().map_or(0, |reply| reply.len());
                 answer(&mut self.out, id.as_ref(), result);
                 if let Some(unread) = &mut self.unread {
                     unread.shrink(self.out.len());
+                }
+                if is_at_a_limit {
+                    self.slow_down().await;
                 }
                 self.give_way(bytes).await;
             }
@@ -256,6 +267,15 @@ impl Connection {
             () = self.service.shutdown.cancelled() => {}
         }
         Ok(())
+    }
+
+    /// Takes nothing more for a moment from who is at a limit: to be refused costs time, too.
+    async fn slow_down(&mut self) {
+        self.turn = None;
+        tokio::select! {
+            () = tokio::time::sleep(LIMIT_PAUSE) => {}
+            () = self.service.shutdown.cancelled() => {}
+        }
     }
 
     /// Lets others have their turn, however much this client asks for and however quickly it comes back.
@@ -327,6 +347,20 @@ fn outcome(result: &Answer) -> &str {
         Ok(_) => "ok",
         Err(fault) => fault.data.code.as_str(),
     }
+}
+
+/// Whether it waits for the actor.
+fn is_mutation(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::ClearSession(_)
+            | Request::ClearAllSessions(_)
+            | Request::StoreSession(_)
+            | Request::SetActiveSession(_)
+            | Request::CreateApiKeyPair(_)
+            | Request::DeleteApiKeyPair(_)
+            | Request::ClearUnusedKeyPairs(_)
+    )
 }
 
 /// Whether the answer may be long.

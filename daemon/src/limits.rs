@@ -114,6 +114,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The most calls a second of a user who is not the vault's own, and of a grant that says nothing else.
 pub const CALLS_PER_SECOND: u32 = 2000;
 
+/// Nothing is taken for so long from a connection that was refused because of a limit.
+pub const LIMIT_PAUSE: Duration = Duration::from_millis(50);
+
 /// The most mutations of another user, or a grant, that wait for the actor.
 pub const QUEUE_OF_A_USER: usize = 64;
 
@@ -160,7 +163,7 @@ pub const LEAST_FILES: u64 = OTHER_FILES + 16;
 pub const GROUP: usize = 512;
 
 /// As [`GROUP`], of those that are not the owner's: the owner's next group waits for no more.
-pub const GROUP_OF_OTHERS: usize = 16;
+pub const GROUP_OF_OTHERS: usize = 8;
 
 /// The most mutations of the owner that wait for the actor; whoever sends more waits.
 pub const QUEUE: usize = 1024;

@@ -23,7 +23,7 @@ pub use self::caller::Caller;
 pub use self::granting::GrantSocket;
 use self::idle::Idle;
 use crate::access::Access;
-use crate::account::Accounts;
+use crate::account::{Accounts, Taken};
 use crate::actor::{Handle, Lane, Published};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -114,35 +114,36 @@ impl Service {
 
     /// Takes a request on. What can be checked without the vault is checked here, on the caller's
     /// time and not on the actor's.
-    pub async fn take(self: &Arc<Self>, request: Request, caller: &Caller) -> Step {
+    /// A mutation of somebody who is not the owner takes a `place` in the actor's queue.
+    pub async fn take(self: &Arc<Self>, request: Request, caller: &Caller, place: Option<Taken>) -> Step {
         let may = caller.account.call().and_then(|()| caller.access.check(&request));
         match (may, &caller.access) {
             (Err(fault), _) => refuse(fault),
-            (Ok(()), Access::Granted(grant)) => self.take_granted(request, grant, caller).await,
-            (Ok(()), Access::Owner | Access::Allowed) => self.take_whole(request, caller).await,
+            (Ok(()), Access::Granted(grant)) => self.take_granted(request, grant, (caller, place)).await,
+            (Ok(()), Access::Owner | Access::Allowed) => self.take_whole(request, caller, place).await,
         }
     }
 
     /// Takes on a call on the whole vault.
-    async fn take_whole(self: &Arc<Self>, request: Request, caller: &Caller) -> Step {
+    async fn take_whole(self: &Arc<Self>, request: Request, caller: &Caller, place: Option<Taken>) -> Step {
         let by = caller.by;
         match request {
-            Request::ClearSession(call) => self.mutate(call, caller, |_| {}).await,
-            Request::ClearAllSessions(call) => self.mutate(call, caller, |_| {}).await,
+            Request::ClearSession(call) => self.mutate(call, (caller, place), |_| {}).await,
+            Request::ClearAllSessions(call) => self.mutate(call, (caller, place), |_| {}).await,
             Request::StoreSession(call) => match self.read_login(call, caller) {
                 Ok(login) => {
                     let note = stores(&login, caller);
-                    self.mutate(login, caller, |_| note()).await
+                    self.mutate(login, (caller, place), |_| note()).await
                 }
                 Err(fault) => refuse(fault),
             },
-            Request::SetActiveSession(call) => self.mutate(call, caller, |_| {}).await,
+            Request::SetActiveSession(call) => self.mutate(call, (caller, place), |_| {}).await,
             Request::CreateApiKeyPair(call) => match self.new_key_pair(&call, caller) {
-                Ok(pair) => self.mutate(pair, caller, creates(caller)).await,
+                Ok(pair) => self.mutate(pair, (caller, place), creates(caller)).await,
                 Err(fault) => refuse(fault),
             },
-            Request::DeleteApiKeyPair(call) => self.mutate(call, caller, |_| {}).await,
-            Request::ClearUnusedKeyPairs(call) => self.mutate(call, caller, |_| {}).await,
+            Request::DeleteApiKeyPair(call) => self.mutate(call, (caller, place), |_| {}).await,
+            Request::ClearUnusedKeyPairs(call) => self.mutate(call, (caller, place), |_| {}).await,
             Request::GetSession(call) => self.read(call, |service, call| {
                 let now = service.clock.now();
                 let found = service.published.open(Depth::Shallow, |vault, keys| vault.get_session(call, now, keys))?;
@@ -173,7 +174,7 @@ impl Service {
             Request::Lock(_) => answered(self.lock(by).await),
             Request::Unlock(call) => answered(self.unlock(call, by).await),
             Request::Rekey(call) => answered(self.rekey(call, by).await),
-            Request::SetLockAfter(call) => self.mutate(call, caller, |_| {}).await,
+            Request::SetLockAfter(call) => self.mutate(call, (caller, place), |_| {}).await,
             Request::CreateGrant(call) => answered(self.create_grant(call, caller)),
             Request::ListGrants(call) => self.read(call, |service, _| Ok(service.list_grants())),
             Request::RevokeGrant(call) => answered(self.revoke_grant(call, by).await),
@@ -205,12 +206,16 @@ impl Service {
     }
 
     /// A mutation; `then` is done once it is durable.
-    async fn mutate<M>(&self, mutation: M, caller: &Caller, then: impl FnOnce(&M::Reply) + Send + 'static) -> Step
+    async fn mutate<M>(
+        &self,
+        mutation: M,
+        (caller, place): (&Caller, Option<Taken>),
+        then: impl FnOnce(&M::Reply) + Send + 'static,
+    ) -> Step
     where
         M: Mutation<Reply: serde::Serialize + Send>,
     {
         let idle = Arc::clone(&self.idle);
-        let place = caller.account.queue().await;
         let lane = if caller.account.is_owner() { Lane::Owner } else { Lane::Others };
         // Only what took effect counts as a use.
         let encode = move |reply| {

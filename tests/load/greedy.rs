@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use keyfob_tests::login;
-use serde_json::json;
+use keyfob_tests::{RawClient, login};
+use serde_json::{Value, json};
 
 use crate::drive::Measured;
 use crate::neighbours::show;
@@ -37,8 +37,14 @@ pub(crate) fn rows(effort: Effort, report: &mut Report) {
     beside.row(report, "sign 100 kB beside 100 stuck long lines", &signs, |socket| stuck(socket, 100));
     beside.row(report, "read beside 1,000 who read no page", &reads, |socket| deaf(socket, MANY));
     beside.row(report, "  connect and ask beside them", &|| connects(&vault, effort), |socket| deaf(socket, MANY));
-    beside.flood(report, "read beside 32 who ask for pages without end", &reads, "getAllSessions");
-    beside.flood(report, "store beside 32 who create key pairs without end", &stores, "createApiKeyPair");
+    let nothing = |_: &mut RawClient| json!({});
+    beside.flood(report, "read beside 32 who ask for pages without end", &reads, ("getAllSessions", nothing));
+    beside.flood(report, "store beside 32 who create key pairs without end", &stores, ("createApiKeyPair", nothing));
+    let login = |guest: &mut RawClient| {
+        let key = guest.call("createApiKeyPair", json!({}))["publicKey"].as_str().expect("a key").to_owned();
+        json!({ "sessionToken": login::token(&key, 4_000_000_000), "sessionKey": "flood" })
+    };
+    beside.flood(report, "store beside 32 who store without end", &stores, ("storeSession", login));
     report.value("  RSS more than before", vault.usage().rss() - rss, "MiB", Some(AtMost(64.0)));
 }
 
@@ -65,10 +71,16 @@ impl Beside<'_> {
     }
 
     /// Beside threads that make one call after the other.
-    fn flood(&self, report: &mut Report, name: &str, measure: &dyn Fn() -> Measured, method: &str) {
+    fn flood(
+        &self,
+        report: &mut Report,
+        name: &str,
+        measure: &dyn Fn() -> Measured,
+        (method, params): (&str, fn(&mut RawClient) -> Value),
+    ) {
         let alone = self.rounds(measure);
         let (socket, stop) = (self.grant(), AtomicBool::new(false));
-        let line = request(method, &json!({}));
+        let line = request(method, &params(&mut RawClient::connect(&socket)));
         let beside = thread::scope(|scope| {
             for _ in 0..FLOODS {
                 scope.spawn(|| flood(&socket, &line, &stop));
@@ -86,7 +98,7 @@ impl Beside<'_> {
     }
 
     fn grant(&self) -> PathBuf {
-        let all = json!({ "may": ["stamp", "sign", "read", "store", "clear", "watch"], "callsPerSecond": 1_000_000 });
+        let all = json!({ "may": ["stamp", "sign", "read", "store", "clear", "watch"] });
         self.vault.connect().call("createGrant", all)["socket"].as_str().expect("a path").into()
     }
 

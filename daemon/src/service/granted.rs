@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::status::{counts, limits};
 use super::{Answer, Caller, Service, Step, check_subscription, creates, encode, refuse, stores};
+use crate::account::Taken;
 use crate::audit::{Entry, Other};
 use crate::clock::Timestamp;
 use crate::grants::{Grant, Use, Used};
@@ -40,9 +41,14 @@ impl Seen<'_> {
 
 impl Service {
     /// Takes on a call that was found to be part of a grant.
-    pub(super) async fn take_granted(self: &Arc<Self>, request: Request, grant: &Arc<Grant>, caller: &Caller) -> Step {
+    pub(super) async fn take_granted(
+        self: &Arc<Self>,
+        request: Request,
+        grant: &Arc<Grant>,
+        (caller, place): (&Caller, Option<Taken>),
+    ) -> Step {
         let part = grant.part();
-        let by = (caller, request.method());
+        let by = (caller, place, request.method());
         match request {
             Request::ClearSession(call) => {
                 let ended = Arc::clone(grant);
@@ -134,7 +140,7 @@ impl Service {
         &self,
         mutation: M,
         grant: &Arc<Grant>,
-        (caller, method): (&Caller, &'static str),
+        (caller, place, method): (&Caller, Option<Taken>, &'static str),
         then: impl FnOnce(&M::Reply) + Send + 'static,
     ) -> Step
     where
@@ -149,7 +155,7 @@ impl Service {
             then(reply);
             finish(begun, &encode(reply));
         };
-        self.mutate(mutation, caller, then).await
+        self.mutate(mutation, (caller, place), then).await
     }
 
     /// A use that only reads or signs.
