@@ -18,25 +18,26 @@
 
 mod inbox;
 mod pending;
+mod sharing;
+mod wake;
 
 use std::io;
 use std::sync::Arc;
 
 use interprocess::local_socket::tokio::Stream;
 use keyfob_proto::{Code, Envelope, Fault, Id, LineTooLong, Request, write_event, write_fault, write_reply};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::Instant;
+use tokio::io::AsyncWriteExt;
 use tracing::{debug, info};
 use zeroize::Zeroizing;
 
 use self::inbox::Inbox;
 use self::pending::{Asked, Pending};
+use self::sharing::{answers_a_page, is_mutation};
+use self::wake::Wake;
 use crate::access::Access;
 use crate::account::Taken;
 use crate::events::Subscription;
-use crate::limits::{
-    BYTES_PER_READ, LIMIT_PAUSE, LINE_TIMEOUT, LONG_LINE_STALL, READS_PER_TURN, WHOLE_PAGE_BYTES, WRITE_TIMEOUT,
-};
+use crate::limits::{LINE_TIMEOUT, LONG_LINE_STALL, WRITE_TIMEOUT};
 use crate::service::{Answer, Caller, Service, Step};
 
 /// Serves a connection until the client leaves or the daemon drains. In the latter case the client
@@ -92,17 +93,6 @@ struct Connection {
     worked: usize,
 }
 
-/// What the connection woke up for.
-enum Wake {
-    Answered(Answer),
-    Read(io::Result<usize>),
-    /// There is a place for its long line.
-    Place(Taken),
-    Event(keyfob_proto::Event),
-    TimedOut,
-    Drain,
-}
-
 impl Connection {
     async fn run(&mut self) -> io::Result<End> {
         loop {
@@ -140,23 +130,6 @@ impl Connection {
                     }
                 }
             }
-        }
-    }
-
-    /// Waits for whatever comes, in no order, so that none keeps the others waiting. Dropping any of
-    /// these futures loses nothing but a place in the queue of those with long lines.
-    async fn wake(&mut self) -> Wake {
-        let may_read = self.pending.has_room();
-        let (waits, deadline) = (self.inbox.waits_for_place(), self.inbox.deadline());
-        let (mut stream, place) = (&self.stream, self.inbox.next_place());
-        tokio::select! {
-            answer = self.pending.first_answer() => Wake::Answered(answer),
-            place = place, if may_read && waits => Wake::Place(place),
-            read = async { stream.read_buf(self.inbox.space()).await }, if may_read && !waits => Wake::Read(read),
-            event = next_event(&mut self.subscription) => event,
-            () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Wake::TimedOut,
-            () = self.service.shutdown.cancelled() => Wake::Drain,
-            () = ended(&self.caller) => Wake::Drain,
         }
     }
 
@@ -250,44 +223,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for its turn to work. Of those who are not the vault's own user only one works at a time, so that there is
-    /// always a processor for the one who is.
-    async fn work(&mut self) {
-        if self.turn.is_none() {
-            self.turn = self.caller.account.turn().await;
-        }
-    }
-
-    /// Waits until there is room for a page that the client may not read; gives it back when all is written.
-    async fn make_room(&mut self) -> io::Result<()> {
-        self.write_out().await?;
-        self.turn = None;
-        tokio::select! {
-            room = self.caller.account.room(WHOLE_PAGE_BYTES) => self.unread = Some(room),
-            () = self.service.shutdown.cancelled() => {}
-        }
-        Ok(())
-    }
-
-    /// Takes nothing more for a moment from who is at a limit: to be refused costs time, too.
-    async fn slow_down(&mut self) {
-        self.turn = None;
-        tokio::select! {
-            () = tokio::time::sleep(LIMIT_PAUSE) => {}
-            () = self.service.shutdown.cancelled() => {}
-        }
-    }
-
-    /// Lets others have their turn, however much this client asks for and however quickly it comes back.
-    async fn give_way(&mut self, bytes: usize) {
-        self.worked += 1 + bytes / BYTES_PER_READ;
-        if self.worked >= READS_PER_TURN {
-            self.worked = 0;
-            self.turn = None;
-            tokio::task::yield_now().await;
-        }
-    }
-
     /// Waits until everything taken so far is answered.
     async fn settle(&mut self) {
         while !self.pending.is_empty() {
@@ -346,40 +281,6 @@ fn outcome(result: &Answer) -> &str {
     match result {
         Ok(_) => "ok",
         Err(fault) => fault.data.code.as_str(),
-    }
-}
-
-/// Whether it waits for the actor.
-fn is_mutation(request: &Request) -> bool {
-    matches!(
-        request,
-        Request::ClearSession(_)
-            | Request::ClearAllSessions(_)
-            | Request::StoreSession(_)
-            | Request::SetActiveSession(_)
-            | Request::CreateApiKeyPair(_)
-            | Request::DeleteApiKeyPair(_)
-            | Request::ClearUnusedKeyPairs(_)
-    )
-}
-
-/// Whether the answer may be long.
-fn answers_a_page(request: &Request) -> bool {
-    matches!(request, Request::GetAllSessions(_) | Request::ListSessions(_) | Request::ListApiKeyPairs(_))
-}
-
-/// Ready when the grant that a caller has has ended.
-async fn ended(caller: &Caller) {
-    match &caller.access {
-        Access::Granted(grant) => grant.ended().cancelled().await,
-        Access::Owner | Access::Allowed => std::future::pending().await,
-    }
-}
-
-async fn next_event(subscription: &mut Option<Subscription>) -> Wake {
-    match subscription {
-        Some(subscription) => subscription.next().await.map_or(Wake::Drain, Wake::Event),
-        None => std::future::pending().await,
     }
 }
 

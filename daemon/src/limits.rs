@@ -163,7 +163,11 @@ pub const LEAST_FILES: u64 = OTHER_FILES + 16;
 pub const GROUP: usize = 512;
 
 /// As [`GROUP`], of those that are not the owner's: the owner's next group waits for no more.
-pub const GROUP_OF_OTHERS: usize = 8;
+pub const GROUP_OF_OTHERS: usize = 4;
+
+/// A group of others begins so long after the one before at the earliest: in between the disk is the owner's, and they come
+/// together.
+pub const OTHERS_EVERY: Duration = Duration::from_millis(3);
 
 /// The most mutations of the owner that wait for the actor; whoever sends more waits.
 pub const QUEUE: usize = 1024;

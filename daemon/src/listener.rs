@@ -1,5 +1,6 @@
 //! The socket: binding it without taking it from anybody, and accepting connections.
 
+mod admission;
 pub mod grants;
 
 use std::fs;
@@ -17,22 +18,19 @@ use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, Stream as SyncStream};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use interprocess::os::unix::uds_local_socket::tokio::Listener as UdsListener;
-use keyfob_proto::{Endpoint, Fault, write_fault};
+use keyfob_proto::Endpoint;
 use rustix::process::{Resource, getrlimit};
-use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{error, info, warn};
 
-use crate::access::Access;
-use crate::account::too_many;
-use crate::connection;
+use self::admission::{admit, refuse};
 use crate::directory::Private;
 use crate::error::{Error, Purpose};
 use crate::file_lock::{FileLock, LockError};
 use crate::limits::{ACCEPT_PAUSE, DRAIN, MAX_CONNECTIONS, OTHER_FILES, SOCKET_LOOK_EVERY};
-use crate::peer::{self, Allowed};
-use crate::service::{Caller, Service};
+use crate::peer::Allowed;
+use crate::service::Service;
 
 /// A bound socket. Dropping it removes the socket's file, unless the path leads elsewhere by then, and gives up the lock
 /// beside it.
@@ -171,41 +169,6 @@ pub async fn drain(mut connections: Connections) -> Vec<Stream> {
         connections.shutdown().await;
     }
     streams
-}
-
-/// Serves one connection, unless there are as many as there may be, or tells it why not.
-async fn admit(stream: Stream, number: u64, service: Arc<Service>, allowed: Allowed, is_full: bool) -> Option<Stream> {
-    let by =
-        peer::of(&stream).inspect_err(|error| warn!(%error, "a connection without credentials is not served")).ok()?;
-    let is_owner = allowed.is_owner(by.uid);
-    let admitted = allowed.check(by.uid).and_then(|()| {
-        let account = if is_owner { service.accounts.owner() } else { service.accounts.user(by.uid) };
-        match account.connect() {
-            Ok(_) if is_full => Err(too_many("the daemon serves as many connections as it may")),
-            connected => Ok((connected?, account)),
-        }
-    });
-    match admitted {
-        Ok((_connected, account)) => {
-            let span = info_span!("connection", number, pid = by.pid, uid = by.uid);
-            let access = if is_owner { Access::Owner } else { Access::Allowed };
-            let caller = Caller::new(by, access, account, service.published().grants.clone());
-            connection::serve(stream, caller, service).instrument(span).await
-        }
-        Err(fault) => {
-            service.refused.note(by.uid, &fault.data.code);
-            refuse(&stream, &fault).await;
-            None
-        }
-    }
-}
-
-/// Tells somebody why they are not served.
-async fn refuse(mut stream: &Stream, fault: &Fault) {
-    let mut line = Vec::new();
-    write_fault(&mut line, None, fault);
-    // They may have hung up already.
-    let _ = stream.write_all(&line).await;
 }
 
 /// How many of the files that the process may have open may be connections.

@@ -4,6 +4,7 @@ mod caller;
 mod granted;
 mod granting;
 mod idle;
+mod quota;
 mod status;
 mod unlocking;
 
@@ -12,8 +13,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use keyfob_proto::{
-    ApiKeyPairCreated, Call, Code, CreateApiKeyPair, Fault, Paths, Request, ShutdownBegun, Sign, Signed, Stamp,
-    Stamped, StoreSession, Subscribe, Subscribed,
+    Call, Code, Fault, Paths, Request, ShutdownBegun, Sign, Signed, Stamp, Stamped, Subscribe, Subscribed,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 pub use self::caller::Caller;
 pub use self::granting::GrantSocket;
 use self::idle::Idle;
+use self::quota::{creates, stores};
 use crate::access::Access;
 use crate::account::{Accounts, Taken};
 use crate::actor::{Handle, Lane, Published};
@@ -30,7 +31,7 @@ use crate::config::Config;
 use crate::events::Subscription;
 use crate::refused::Refused;
 use crate::seal::{Depth, VaultKeys};
-use crate::vault::{Attempts, Kind, Login, Mutation, NewKeyPair, Vault};
+use crate::vault::{Attempts, Kind, Mutation, Vault};
 
 /// A reply as JSON, or the fault.
 pub type Answer = Result<Zeroizing<Vec<u8>>, Fault>;
@@ -195,7 +196,9 @@ impl Service {
     pub fn subscribe(&self, call: Subscribe, caller: &Caller) -> (Answer, Subscription) {
         let (sequence, subscription) = match &caller.access {
             Access::Granted(grant) => grant.subscribe(call),
-            Access::Owner | Access::Allowed => self.published.events.subscribe(call),
+            Access::Owner => self.published.events.subscribe(call),
+            // Who has which grant is the owner's to know.
+            Access::Allowed => self.published.events.subscribe(call.without_grants()),
         };
         (Ok(encode(&Subscribed { sequence })), subscription)
     }
@@ -229,20 +232,6 @@ impl Service {
             encode(&reply)
         };
         Step::Mutation(self.actor.submit(mutation, (Some(caller.by), lane), encode).await)
-    }
-
-    /// Reads a login, if there may be another session of that size.
-    fn read_login(&self, call: StoreSession, caller: &Caller) -> Result<Login, Fault> {
-        let login = Login::read(call)?;
-        let (key, bytes) = (login.session_key(), login.token_bytes());
-        let room = caller.account.stored(|stored| stored.check_session(key, bytes, &self.published.vault()));
-        room.unwrap_or(Ok(())).map(|()| login)
-    }
-
-    /// The key pair that is asked for, if there may be another.
-    fn new_key_pair(&self, call: &CreateApiKeyPair, caller: &Caller) -> Result<NewKeyPair, Fault> {
-        let room = caller.account.stored(|stored| stored.check_key_pair(&self.published.vault()));
-        room.unwrap_or(Ok(())).and_then(|()| NewKeyPair::of(call, self.clock.now()))
     }
 
     fn read<C: Call + Send + 'static>(
@@ -279,24 +268,6 @@ impl Service {
     fn used_if(&self, was_used: bool) {
         if was_used {
             self.idle.used();
-        }
-    }
-}
-
-/// Takes note of a session that was stored.
-fn stores(login: &Login, caller: &Caller) -> impl FnOnce() + Send + use<> {
-    let (account, key, bytes) = (Arc::clone(&caller.account), login.session_key().clone(), login.token_bytes());
-    move || {
-        account.stored(|stored| stored.stored(key, bytes));
-    }
-}
-
-/// Takes note of a key pair that was created.
-fn creates(caller: &Caller) -> impl FnOnce(&ApiKeyPairCreated) + Send + use<> {
-    let account = Arc::clone(&caller.account);
-    move |reply| {
-        if reply.created {
-            account.stored(|stored| stored.created(reply.public_key));
         }
     }
 }

@@ -18,6 +18,7 @@
 mod daemon;
 mod grant;
 mod key_pair;
+mod limit;
 mod lock;
 mod params;
 mod session;
@@ -35,11 +36,11 @@ use serde_json::value::RawValue;
 pub use self::daemon::*;
 pub use self::grant::*;
 pub use self::key_pair::*;
+pub use self::limit::Limit;
 pub use self::lock::*;
 pub use self::session::*;
 pub use self::signing::*;
 pub use self::store_session::*;
-use crate::form::wrong;
 use crate::{Code, Fault};
 
 /// What an app asks of the vault.
@@ -269,36 +270,4 @@ fn present_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: 
         }
     }
     deserializer.deserialize_map(Object(PhantomData)).map(Some)
-}
-
-/// The most entries of a page: 1 to 1000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Limit(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1000)))] u16);
-
-impl Limit {
-    /// The most entries of any page.
-    pub const MAX: Self = Self(1000);
-
-    /// The most entries of a page that names no limit.
-    pub const DEFAULT: Self = Self(100);
-
-    /// A limit, unless it is 0 or over 1000.
-    #[must_use]
-    pub fn new(entries: u16) -> Option<Self> {
-        (1..=Self::MAX.0).contains(&entries).then_some(Self(entries))
-    }
-
-    /// The most entries of the page.
-    #[must_use]
-    pub fn entries(self) -> usize {
-        self.0.into()
-    }
-}
-
-impl<'de> Deserialize<'de> for Limit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let limit = u16::deserialize(deserializer).ok().and_then(Self::new);
-        limit.ok_or_else(|| wrong("a whole number from 1 to 1000"))
-    }
 }

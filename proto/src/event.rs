@@ -1,8 +1,10 @@
 //! [`Event`]: what the daemon pushes to a subscriber after a change is on disk.
 
-use serde::{Deserialize, Deserializer, Serialize};
+mod event_type;
 
-use crate::form::text;
+use serde::{Deserialize, Serialize};
+
+pub use self::event_type::EventType;
 use crate::{Code, GrantName, GrantTerms, KeySource, Label, PublicKey, SessionKey};
 
 /// One change of the vault, as every subscriber sees it: after it is durable, in commit order.
@@ -122,84 +124,6 @@ pub enum EventKind {
     #[serde(other)]
     #[cfg_attr(feature = "schema", schemars(skip))]
     Unknown,
-}
-
-/// The type of an event, for those who want only some.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub enum EventType {
-    /// [`EventKind::SessionStored`].
-    SessionStored,
-    /// [`EventKind::SessionCleared`].
-    SessionCleared,
-    /// [`EventKind::KeyPairCreated`].
-    KeyPairCreated,
-    /// [`EventKind::KeyPairDeleted`].
-    KeyPairDeleted,
-    /// [`EventKind::ActiveSessionChanged`].
-    ActiveSessionChanged,
-    /// [`EventKind::SessionExpiring`].
-    SessionExpiring,
-    /// [`EventKind::VaultLocked`].
-    VaultLocked,
-    /// [`EventKind::VaultUnlocked`].
-    VaultUnlocked,
-    /// [`EventKind::VaultRekeyed`].
-    VaultRekeyed,
-    /// [`EventKind::GrantCreated`].
-    GrantCreated,
-    /// [`EventKind::GrantEnded`].
-    GrantEnded,
-    /// [`EventKind::GrantRefused`].
-    GrantRefused,
-}
-
-impl EventType {
-    /// Every type of protocol 1.
-    pub const ALL: &[Self] = &[
-        Self::SessionStored,
-        Self::SessionCleared,
-        Self::KeyPairCreated,
-        Self::KeyPairDeleted,
-        Self::ActiveSessionChanged,
-        Self::SessionExpiring,
-        Self::VaultLocked,
-        Self::VaultUnlocked,
-        Self::VaultRekeyed,
-        Self::GrantCreated,
-        Self::GrantEnded,
-        Self::GrantRefused,
-    ];
-
-    /// Its name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SessionStored => "sessionStored",
-            Self::SessionCleared => "sessionCleared",
-            Self::KeyPairCreated => "keyPairCreated",
-            Self::KeyPairDeleted => "keyPairDeleted",
-            Self::ActiveSessionChanged => "activeSessionChanged",
-            Self::SessionExpiring => "sessionExpiring",
-            Self::VaultLocked => "vaultLocked",
-            Self::VaultUnlocked => "vaultUnlocked",
-            Self::VaultRekeyed => "vaultRekeyed",
-            Self::GrantCreated => "grantCreated",
-            Self::GrantEnded => "grantEnded",
-            Self::GrantRefused => "grantRefused",
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for EventType {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const FORM: &str = "\"sessionStored\", \"sessionCleared\", \"keyPairCreated\", \"keyPairDeleted\", \
-                            \"activeSessionChanged\", \"sessionExpiring\", \"vaultLocked\", \"vaultUnlocked\", \
-                            \"vaultRekeyed\", \"grantCreated\", \"grantEnded\" or \"grantRefused\"";
-        text(deserializer, FORM, |name| Self::ALL.iter().find(|event_type| event_type.as_str() == name).copied())
-    }
 }
 
 impl EventKind {

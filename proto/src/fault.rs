@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Permissions, PublicKey, SessionKey};
+use crate::{Granted, PublicKey, SessionKey};
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $number:literal;)+) => {
@@ -191,19 +191,6 @@ pub struct FaultData {
     /// What there is as much of as may be: `keyPairs`, `sessions`, `bytes`, `callsPerSecond`, `uses` or `grants`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
-}
-
-/// What a connection may do that may not do everything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(not(feature = "server"), non_exhaustive)]
-pub struct Granted {
-    /// What may be done.
-    pub may: Permissions,
-    /// With which sessions; absent: with all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_keys: Option<Vec<SessionKey>>,
 }
 
 impl Fault {

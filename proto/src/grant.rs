@@ -1,13 +1,13 @@
-//! What a grant is called and what it permits: [`GrantName`], [`Permission`], [`Permissions`].
+//! What a grant is called and what it permits: [`GrantName`], [`Permission`], [`Permissions`], [`Granted`].
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use arrayvec::ArrayString;
-use serde::de::{Deserialize, Deserializer};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::SessionKey;
 use crate::form::{text, wrong};
 
 /// The longest name of a grant, in bytes.
@@ -199,6 +199,19 @@ impl<'de> Deserialize<'de> for Permissions {
         let permissions = Vec::<Permission>::deserialize(deserializer)?;
         Self::new(permissions).ok_or_else(|| wrong("an array of at least one permission"))
     }
+}
+
+/// What a connection may do that may not do everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(not(feature = "server"), non_exhaustive)]
+pub struct Granted {
+    /// What may be done.
+    pub may: Permissions,
+    /// With which sessions; absent: with all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_keys: Option<Vec<SessionKey>>,
 }
 
 #[cfg(test)]

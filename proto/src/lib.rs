@@ -51,8 +51,8 @@ pub use envelope::{
     Envelope, Id, Incoming, MAX_ID_BYTES, Refused, call_line, write_call, write_event, write_fault, write_reply,
 };
 pub use event::{By, Event, EventKind, EventType, GrantEnd, RemovalReason};
-pub use fault::{Code, Fault, FaultData, Granted};
-pub use grant::{GrantName, GrantNameError, MAX_GRANT_NAME_BYTES, Permission, PermissionError, Permissions};
+pub use fault::{Code, Fault, FaultData};
+pub use grant::{GrantName, GrantNameError, Granted, MAX_GRANT_NAME_BYTES, Permission, PermissionError, Permissions};
 pub use label::{Label, LabelError, MAX_LABEL_BYTES};
 pub use place::{Listening, Place, PlaceError, owned_by_another};
 pub use public_key::{PublicKey, PublicKeyError};

@@ -14,6 +14,8 @@ mod neighbours;
 mod reach;
 mod readme;
 mod secrets;
+#[cfg(target_os = "linux")]
+mod sharing;
 mod start;
 
 /// A directory with a short path for a daemon.

@@ -1,9 +1,10 @@
 //! [`Queue`]: what waits for the actor. The owner's submissions and those of others take turns, a group at a time.
 
 use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, sleep_until};
 
 use super::handle::{Lane, Submission};
-use crate::limits::{GROUP, GROUP_OF_OTHERS};
+use crate::limits::{GROUP, GROUP_OF_OTHERS, OTHERS_EVERY};
 
 /// What waits for the actor.
 pub(super) struct Queue {
@@ -11,27 +12,29 @@ pub(super) struct Queue {
     others: Receiver<Submission>,
     /// Whose turn it is, if both wait.
     next: Lane,
+    /// When others may have their next one.
+    others_from: Instant,
 }
 
 impl Queue {
     pub(super) fn new(owner: Receiver<Submission>, others: Receiver<Submission>) -> Self {
-        Self { owner, others, next: Lane::Owner }
+        Self { owner, others, next: Lane::Owner, others_from: Instant::now() }
     }
 
     /// Waits for the next group. Answers how many there are in it: none when nobody can submit any more. Dropping the
     /// future loses nothing.
     pub(super) async fn next_group(&mut self, group: &mut Vec<Submission>) -> usize {
-        let (owner, others) = (&mut self.owner, &mut self.others);
+        let (owner, others, others_from) = (&mut self.owner, &mut self.others, self.others_from);
         let (first, lane) = match self.next {
             Lane::Owner => tokio::select! {
                 biased;
                 Some(first) = owner.recv() => (first, Lane::Owner),
-                Some(first) = others.recv() => (first, Lane::Others),
+                Some(first) = received(others, others_from) => (first, Lane::Others),
                 else => return 0,
             },
             Lane::Others => tokio::select! {
                 biased;
-                Some(first) = others.recv() => (first, Lane::Others),
+                Some(first) = received(others, others_from) => (first, Lane::Others),
                 Some(first) = owner.recv() => (first, Lane::Owner),
                 else => return 0,
             },
@@ -41,6 +44,9 @@ impl Queue {
             Lane::Others => (others, GROUP_OF_OTHERS, Lane::Owner),
         };
         self.next = next;
+        if next == Lane::Owner {
+            self.others_from = Instant::now() + OTHERS_EVERY;
+        }
         group.push(first);
         while group.len() < most
             && let Ok(submission) = lane.try_recv()
@@ -49,6 +55,12 @@ impl Queue {
         }
         group.len()
     }
+}
+
+/// The next submission, from an instant on. Dropping the future loses nothing.
+async fn received(lane: &mut Receiver<Submission>, from: Instant) -> Option<Submission> {
+    sleep_until(from).await;
+    lane.recv().await
 }
 
 #[cfg(test)]
@@ -80,11 +92,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_crowd_of_others_keeps_the_owner_waiting_for_one_small_group() {
-        assert_eq!(
-            groups(600, 40).await,
-            [GROUP, GROUP_OF_OTHERS, 600 - GROUP, GROUP_OF_OTHERS, 40 - 2 * GROUP_OF_OTHERS]
-        );
-        assert_eq!(groups(0, 20).await, [GROUP_OF_OTHERS, 4]);
+        let (owners, others) = (600, 2 * GROUP_OF_OTHERS + 1);
+        assert_eq!(groups(owners, others).await, [GROUP, GROUP_OF_OTHERS, owners - GROUP, GROUP_OF_OTHERS, 1]);
+        assert_eq!(groups(0, GROUP_OF_OTHERS + 1).await, [GROUP_OF_OTHERS, 1]);
         assert_eq!(groups(3, 0).await, [3]);
     }
 }

@@ -28,6 +28,14 @@ impl Subscribe {
     /// The most sessions that a subscription may name.
     pub const MAX_SESSIONS: usize = 100;
 
+    /// The same but for what happens to grants.
+    #[must_use]
+    pub fn without_grants(self) -> Self {
+        let types = self.types.unwrap_or_else(|| EventType::ALL.to_vec());
+        let types = types.into_iter().filter(|wanted| !wanted.is_about_grants());
+        Self { types: Some(types.collect()), ..self }
+    }
+
     /// Whether an event is wanted.
     #[must_use]
     pub fn wants(&self, event: &EventKind) -> bool {
