@@ -73,6 +73,7 @@ impl Grants {
         let sockets = live.values().map(|grant| grant.socket()).chain([grant.socket()]);
         sockets::note(&self.list(), sockets)?;
         let bound = bind(&grant)?;
+        grant.bound();
         let grant = Arc::new(grant);
         live.insert(grant.terms().name, Arc::clone(&grant));
         drop(live);
@@ -141,7 +142,10 @@ impl Grants {
         self.tell_refusals_of(grant);
         let mut live = self.live();
         live.remove(&grant.terms().name);
-        sockets::remove(grant.socket());
+        // Somebody else's may be there by now.
+        if grant.is_bound() {
+            sockets::remove(grant.socket());
+        }
         // What is noted though it is gone harms nobody.
         let _ = sockets::note(&self.list(), live.values().map(|grant| grant.socket()));
         tracing::info!(grant = %grant.terms().name, ?reason, "a grant has ended");

@@ -55,6 +55,7 @@ pub mod process;
 pub mod refused;
 pub mod seal;
 pub mod service;
+mod socket_file;
 pub mod start;
 pub mod store;
 pub mod vault;

@@ -27,6 +27,7 @@ use crate::listener::{self, Socket};
 use crate::peer::Allowed;
 use crate::process;
 use crate::service::Service;
+use crate::socket_file;
 use crate::store::Store;
 
 /// A daemon that holds its vault and listens, and does not serve yet.
@@ -169,7 +170,7 @@ pub fn own_data_dir(config: &Config) -> Result<(), Error> {
 /// Why it could not.
 pub fn check(config: &Config) -> Result<(), Error> {
     check_data_dir(config)?;
-    listener::check(&config.endpoint)
+    socket_file::check(&config.endpoint)
 }
 
 /// What a vault's directory has from its first start on, some of it before there is a vault.

@@ -221,6 +221,17 @@ fn a_grant_ends_in_every_way_it_can_and_its_socket_goes_with_it() {
 }
 
 #[test]
+fn a_socket_that_took_the_place_of_a_grants_stays_when_the_grant_ends() {
+    let daemon = TestDaemon::start();
+    let mut owner = daemon.connect();
+    let socket = grant(&mut owner, json!({ "may": ["stamp"] }));
+    std::fs::remove_file(&socket).unwrap();
+    let _other = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    owner.call("revokeAllGrants", json!({}));
+    assert!(socket.exists());
+}
+
+#[test]
 fn a_grant_that_may_store_outlives_its_sessions() {
     let daemon = TestDaemon::start();
     let mut owner = daemon.connect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use keyfob_proto::{
     Code, EventKind, GrantEntry, GrantName, GrantTerms, Granted, Permission, Permissions, PublicKey, RemovalReason,
@@ -15,6 +15,7 @@ use super::usage::Usage;
 use crate::clock::Timestamp;
 use crate::events::{EventLog, Subscription};
 use crate::limits::GRANT_EVENT_BACKLOG;
+use crate::socket_file::file_at;
 use crate::vault::{Announcement, Part, Vault};
 
 /// What is given, to whom and for how long.
@@ -45,6 +46,8 @@ pub struct Terms {
 pub struct Grant {
     terms: Terms,
     socket: PathBuf,
+    /// Which file the path led to when the socket was made.
+    file: OnceLock<(u64, u64)>,
     events: EventLog,
     state: Mutex<State>,
     /// Told when what was begun is done.
@@ -82,6 +85,7 @@ impl Grant {
         Self {
             terms,
             socket,
+            file: OnceLock::new(),
             events,
             state: Mutex::new(state),
             settled: Notify::new(),
@@ -99,6 +103,18 @@ impl Grant {
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// Its socket is made.
+    pub(super) fn bound(&self) {
+        if let Some(file) = file_at(&self.socket) {
+            let _ = self.file.set(file);
+        }
+    }
+
+    /// Whether the path still leads to its socket.
+    pub(super) fn is_bound(&self) -> bool {
+        self.file.get().is_some_and(|file| file_at(&self.socket).as_ref() == Some(file))
     }
 
     /// What of the vault it gives.

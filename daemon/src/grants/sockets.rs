@@ -10,7 +10,7 @@ use interprocess::local_socket::tokio::Listener;
 use keyfob_proto::{Code, Endpoint, Fault, GrantName};
 use rustix::fs::{Uid, chown};
 
-use crate::listener::{check, listen};
+use crate::socket_file::{check, listen};
 
 /// The file in the data directory in which it is noted which sockets there are.
 pub const LIST: &str = "grants";
