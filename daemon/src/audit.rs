@@ -1,5 +1,6 @@
-//! The audit: a file of its own for what happened to the vault and for each use of a grant, one line of JSON each. What
-//! strangers do is not in it, so they push nothing out.
+//! The audit: what happened to the vault, and each use of a grant, one line of JSON each. What the owner did, and what
+//! happened by itself, has files of its own; what other users did, and what was done through grants, has others. So nobody
+//! pushes out what the owner did.
 //!
 //! A thread of its own writes what has come together. Whoever hands something in waits for nothing: where the disk is too
 //! slow, lines are lost, and how many is said.
@@ -14,15 +15,18 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use keyfob_proto::{By, Event, SessionKey};
+use keyfob_proto::{By, Event, EventKind, SessionKey};
 use serde::Serialize;
 
 use crate::clock::{Clock, Timestamp};
 use crate::limits::{AUDIT_BACKLOG, AUDIT_FILE_BYTES, LOG_PAUSE, MAX_AUDIT_FILES};
 
-/// The file in the data directory. Full ones are beside it, with the second of the Unix epoch in which they were put aside
-/// in their names: `audit-SECOND.jsonl`.
-pub const FILE: &str = "audit.jsonl";
+/// What the file in the data directory is called, without `.jsonl`. Full ones are beside it, with the second of the Unix
+/// epoch in which they were put aside in their names: `audit-SECOND.jsonl`.
+pub const NAME: &str = "audit";
+
+/// As [`NAME`], for what other users did and what was done through grants.
+pub const SHARED_NAME: &str = "audit-shared";
 
 /// Where entries are handed in.
 #[derive(Clone, Debug)]
@@ -95,7 +99,9 @@ impl Audit {
     pub fn open(data_dir: &Path, keep_days: u64, clock: Clock) -> io::Result<(Self, Writer)> {
         let (sender, entries) = mpsc::channel();
         let audit = Self { sender, waiting: Arc::default(), lost: Arc::default() };
-        let files = Files::open(data_dir, Duration::from_secs(keep_days * 24 * 3600), clock.now())?;
+        let keep = Duration::from_secs(keep_days * 24 * 3600);
+        let open = |name| Files::open(data_dir, name, keep, clock.now());
+        let files = [open(NAME)?, open(SHARED_NAME)?];
         let of_thread = audit.clone();
         let (running, is_running) = mpsc::channel();
         let write = move || of_thread.write(&entries, &is_running, files, &clock);
@@ -115,32 +121,52 @@ impl Audit {
         let _ = self.sender.send(Message::Entry(Box::new(entry)));
     }
 
-    fn write(&self, entries: &Receiver<Message>, running: &Receiver<()>, mut files: Files, clock: &Clock) {
-        while let Ok(Message::Entry(first)) = entries.recv() {
+    fn write(&self, entries: &Receiver<Message>, running: &Receiver<()>, mut files: [Files; 2], clock: &Clock) {
+        let mut is_over = false;
+        while !is_over && let Ok(Message::Entry(first)) = entries.recv() {
             // More come together in a moment, and none of them wakes it. Nothing is ever sent there.
             let _ = running.recv_timeout(LOG_PAUSE);
-            let (now, mut lines, mut count, mut is_over) = (clock.now(), Vec::new(), 1, false);
-            line(&mut lines, now, &first);
+            let now = clock.now();
+            let mut lines = [const { Vec::new() }; 2];
+            let mut counts = [0, 0];
+            let mut add = |entry: &Entry| {
+                let at = usize::from(!entry.is_owners());
+                line(&mut lines[at], now, entry);
+                counts[at] += 1;
+            };
+            add(&first);
             for message in entries.try_iter() {
-                let Message::Entry(entry) = message else {
-                    is_over = true;
-                    break;
-                };
-                line(&mut lines, now, &entry);
-                count += 1;
+                match message {
+                    Message::Entry(entry) => add(&entry),
+                    Message::End => is_over = true,
+                }
             }
-            self.waiting.fetch_sub(count, Ordering::Relaxed);
-            match self.lost.swap(0, Ordering::Relaxed) {
-                0 => {}
-                lost => line(&mut lines, now, &Entry::Other(Other::Lost { count: lost })),
+            self.waiting.fetch_sub(counts.iter().sum(), Ordering::Relaxed);
+            let lost = self.lost.swap(0, Ordering::Relaxed);
+            if lost > 0 {
+                line(&mut lines[0], now, &Entry::Other(Other::Lost { count: lost }));
+                counts[0] += lost;
             }
-            if let Err(error) = files.write(&lines, now) {
-                tracing::warn!(%error, "the audit is not written");
-                self.lost.fetch_add(count, Ordering::Relaxed);
+            for ((files, lines), count) in files.iter_mut().zip(&lines).zip(counts) {
+                if let Err(error) = files.write(lines, now) {
+                    tracing::warn!(%error, "the audit is not written");
+                    self.lost.fetch_add(count, Ordering::Relaxed);
+                }
             }
-            if is_over {
-                return;
+        }
+    }
+}
+
+impl Entry {
+    /// Whether it is what the owner did, or what happened by itself.
+    fn is_owners(&self) -> bool {
+        let is_owner = |by: &By| by.grant.is_none() && (by.uid == 0 || by.uid == rustix::process::getuid().as_raw());
+        match self {
+            Self::Event(Event { kind: EventKind::GrantRefused { .. }, .. }) | Self::Other(Other::GrantUsed { .. }) => {
+                false
             }
+            Self::Event(event) => event.by.as_ref().is_none_or(is_owner),
+            Self::Other(Other::DaemonStarted { .. } | Other::Lost { .. }) => true,
         }
     }
 }
@@ -170,26 +196,32 @@ fn line(lines: &mut Vec<u8>, now: Timestamp, entry: &Entry) {
 /// The file that is written, and those that were put aside.
 struct Files {
     dir: PathBuf,
+    name: &'static str,
     file: File,
     bytes: u64,
     keep: Duration,
 }
 
 impl Files {
-    fn open(dir: &Path, keep: Duration, now: Timestamp) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(dir.join(FILE))?;
+    fn open(dir: &Path, name: &'static str, keep: Duration, now: Timestamp) -> io::Result<Self> {
+        let path = dir.join(format!("{name}.jsonl"));
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         let bytes = file.metadata()?.len();
-        let files = Self { dir: dir.to_owned(), file, bytes, keep };
+        let files = Self { dir: dir.to_owned(), name, file, bytes, keep };
         files.remove_old(now);
         Ok(files)
     }
 
     fn write(&mut self, lines: &[u8], now: Timestamp) -> io::Result<()> {
         if self.bytes >= AUDIT_FILE_BYTES {
-            let aside = (now.secs()..).map(|second| self.dir.join(format!("audit-{second}.jsonl")));
+            let aside = (now.secs()..).map(|second| self.dir.join(format!("{}-{second}.jsonl", self.name)));
             let aside = aside.into_iter().find(|path| !path.exists()).unwrap_or_default();
-            fs::rename(self.dir.join(FILE), aside)?;
-            *self = Self::open(&self.dir, self.keep, now)?;
+            match fs::rename(self.dir.join(format!("{}.jsonl", self.name)), aside) {
+                // It was put aside the last time, and there could be no other.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                renamed => renamed?,
+            }
+            *self = Self::open(&self.dir, self.name, self.keep, now)?;
         }
         self.file.write_all(lines)?;
         self.bytes += lines.len() as u64;
@@ -199,7 +231,8 @@ impl Files {
     /// Removes what was put aside long ago, and the oldest where there are too many.
     fn remove_old(&self, now: Timestamp) {
         let second = |path: &Path| -> Option<u64> {
-            path.file_name()?.to_str()?.strip_prefix("audit-")?.strip_suffix(".jsonl")?.parse().ok()
+            let rest = path.file_name()?.to_str()?.strip_prefix(self.name)?;
+            rest.strip_prefix('-')?.strip_suffix(".jsonl")?.parse().ok()
         };
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.path());
         let mut aside: Vec<_> = entries.filter_map(|path| Some((second(&path)?, path))).collect();
@@ -223,7 +256,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let start = Timestamp::from_secs(1_800_000_000);
         let day = Duration::from_secs(24 * 3600);
-        let mut files = Files::open(dir.path(), 3 * day, start).unwrap();
+        let mut files = Files::open(dir.path(), NAME, 3 * day, start).unwrap();
         let block = vec![b'x'; usize::try_from(AUDIT_FILE_BYTES).unwrap()];
         for number in 0..10 {
             files.write(&block, start.after(number * day)).unwrap();
@@ -235,7 +268,7 @@ mod tests {
             names
         };
         let aside = |day: u64| format!("audit-{}.jsonl", 1_800_000_000 + day * 24 * 3600);
-        assert_eq!(names(dir.path()), [aside(6), aside(7), aside(8), aside(9), FILE.to_owned()]);
+        assert_eq!(names(dir.path()), [aside(6), aside(7), aside(8), aside(9), "audit.jsonl".to_owned()]);
         // Whatever comes within a day takes a bounded amount.
         for _ in 0..2 * MAX_AUDIT_FILES {
             files.write(&block, start.after(9 * day)).unwrap();
@@ -251,7 +284,7 @@ mod tests {
             audit.note(Entry::Event(Event::resync(1)));
         }
         writer.finish();
-        let text = fs::read_to_string(dir.path().join(FILE)).unwrap();
+        let text = fs::read_to_string(dir.path().join("audit.jsonl")).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[0]["type"], "daemonStarted");
         let lost: u64 = lines.iter().filter_map(|line| line["count"].as_u64()).sum();

@@ -100,7 +100,15 @@ impl Connection {
             self.write_out().await?;
             match self.wake().await {
                 Wake::Answered(answer) => self.answer_first(answer),
-                Wake::Event(event) => write_event(&mut self.out, &event),
+                Wake::Event(mut event) => {
+                    if !self.caller.access.is_owner()
+                        && let Some(by) = &mut event.by
+                    {
+                        // Who has which grant is the owner's to know.
+                        by.grant = None;
+                    }
+                    write_event(&mut self.out, &event);
+                }
                 Wake::Place(place) => self.inbox.take_place(place),
                 Wake::Read(read) => {
                     if read? == 0 {
@@ -152,6 +160,7 @@ impl Connection {
                         self.settle().await;
                         debug!(code = %refused.fault.data.code, "refused a line");
                         write_fault(&mut self.out, refused.id.as_ref(), &refused.fault);
+                        self.count_refused().await;
                         continue;
                     }
                 },
@@ -168,6 +177,7 @@ impl Connection {
                     self.settle().await;
                     debug!(code = %fault.data.code, "refused a request");
                     answer(&mut self.out, id.as_ref(), Err(fault));
+                    self.count_refused().await;
                 }
             }
         }

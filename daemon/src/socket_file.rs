@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,9 @@ use interprocess::local_socket::tokio::Listener;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, Stream as SyncStream};
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use keyfob_proto::Endpoint;
+use rustix::fs::Mode;
+#[cfg(target_os = "linux")]
+use rustix::fs::OFlags;
 
 use crate::directory::Private;
 use crate::error::{Error, Purpose};
@@ -59,7 +64,7 @@ pub(crate) fn bind(endpoint: &Endpoint, mode: u32) -> Result<(Listener, FileLock
     remove_stale(path)?;
     let listener = listen(path).map_err(refused("listen on"))?;
     if mode != 0o600 {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(refused("open to others"))?;
+        set_mode(path, mode).map_err(refused("open to others"))?;
     }
     Ok((listener, lock))
 }
@@ -69,6 +74,25 @@ pub(crate) fn listen(path: &Path) -> io::Result<Listener> {
     let options = ListenerOptions::new().name(path.to_fs_name::<GenericFilePath>()?).mode(0o600);
     // Its file is removed by whoever knows that it is still this one's.
     options.reclaim_name(false).create_tokio()
+}
+
+/// Sets the mode of a socket's file. Where others can write they may have put a link in its place, to a file that is not to
+/// be opened to anybody.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let file = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let held = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        if !fs::metadata(&held)?.file_type().is_socket() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        fs::set_permissions(held, fs::Permissions::from_mode(mode))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let mode = Mode::from_raw_mode(mode.try_into().map_err(|_| io::ErrorKind::InvalidInput)?);
+        Ok(rustix::fs::chmodat(rustix::fs::CWD, path, mode, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?)
+    }
 }
 
 /// Which file a path leads to.
@@ -104,4 +128,28 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn the_mode_of_a_file_that_a_link_in_the_sockets_place_leads_to_is_not_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (socket, file, link) = (dir.path().join("s"), dir.path().join("f"), dir.path().join("l"));
+        let _listener = UnixListener::bind(&socket).unwrap();
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(&file, &link).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        set_mode(&socket, 0o666).unwrap();
+        assert_eq!(mode(&socket), 0o666);
+        assert!(set_mode(&link, 0o666).is_err());
+        assert!(cfg!(not(target_os = "linux")) || set_mode(&file, 0o666).is_err(), "it is no socket");
+        assert_eq!(mode(&file), 0o600);
+    }
 }

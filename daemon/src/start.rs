@@ -130,6 +130,8 @@ impl Daemon {
         grants.close();
         let streams = listener::drain(connections).await;
         let _ = granted.await;
+        // What was made in the last moment.
+        grants.close();
         drop(service);
         // With the service the last way to the actor is gone: it finishes and closes the store.
         if !actor.is_finished() {

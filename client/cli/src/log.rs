@@ -23,9 +23,13 @@ pub(super) struct Log {
     #[arg(long, short)]
     follow: bool,
 
-    /// Show the audit instead: each change, and each use of a grant, one line of JSON each
+    /// Show the audit instead: what you did and what happened by itself, one line of JSON each
     #[arg(long)]
     audit: bool,
+
+    /// Show the other audit: what other users did, and what was done through grants, with each use of one
+    #[arg(long, conflicts_with = "audit")]
+    shared: bool,
 
     /// How many of the last lines
     #[arg(long, short = 'n', value_name = "N", default_value = "50")]
@@ -35,16 +39,18 @@ pub(super) struct Log {
 /// The name of the log in the data directory.
 pub(super) const FILE: &str = "keyfobd.log";
 
-/// The name of the audit there.
+/// The names of the audits there.
 const AUDIT: &str = "audit.jsonl";
+const SHARED: &str = "audit-shared.jsonl";
 
 impl Log {
     pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let path = session.access()?.place.data_dir().map_err(keyfob::Error::from)?.join(if self.audit {
-            AUDIT
-        } else {
-            FILE
-        });
+        let file = match self {
+            Self { audit: true, .. } => AUDIT,
+            Self { shared: true, .. } => SHARED,
+            Self { .. } => FILE,
+        };
+        let path = session.access()?.place.data_dir().map_err(keyfob::Error::from)?.join(file);
         let mut reader = open(&path)?;
         for line in last(&mut reader, self.lines)? {
             writeln!(session.output.io.stdout, "{}", printable(&line))?;

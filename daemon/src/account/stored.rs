@@ -52,7 +52,7 @@ impl Stored {
         match is_full(&self.sessions) {
             (true, _) => Err(reached("sessions", &format!("{USER_SESSIONS} sessions"))),
             (_, true) => Err(reached("bytes", &format!("{} KiB of session tokens", USER_SESSION_BYTES / 1024))),
-            _ if replaced.is_none() && vault.session_count() >= MAX_SESSIONS / 2 => {
+            _ if replaced.is_none() && !vault.has_session(key) && vault.session_count() >= MAX_SESSIONS / 2 => {
                 Err(reached("sessions", &format!("half of the {MAX_SESSIONS} sessions of the vault, with others")))
             }
             _ => Ok(()),

@@ -27,6 +27,13 @@ impl Connection {
         Ok(())
     }
 
+    /// Counts what was no call as one.
+    pub(super) async fn count_refused(&mut self) {
+        if self.caller.account.call().is_err() {
+            self.slow_down().await;
+        }
+    }
+
     /// Takes nothing more for a moment from who is at a limit: to be refused costs time, too.
     pub(super) async fn slow_down(&mut self) {
         self.turn = None;

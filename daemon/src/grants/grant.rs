@@ -65,7 +65,7 @@ pub(super) struct State {
     present: BTreeSet<SessionKey>,
     pub(super) usage: Usage,
     connections: u64,
-    has_ended: bool,
+    pub(super) has_ended: bool,
 }
 
 impl Grant {
@@ -161,8 +161,20 @@ impl Grant {
     }
 
     /// Forgets the key pairs that were created through it and that a session names, or nobody has, by now.
-    pub fn forget_created(&self, vault: &Vault) {
-        Arc::make_mut(&mut self.state().created).retain(|key| vault.is_unused(key));
+    pub fn forget_created(&self, vault: impl FnOnce() -> Arc<Vault>) {
+        let mut state = self.state();
+        // The vault as it is now: one of before has no key pair that was noted since.
+        let vault = vault();
+        Arc::make_mut(&mut state.created).retain(|key| vault.is_unused(key));
+    }
+
+    /// Looks again which of its sessions there are. Answers whether it may be used: one that names sessions and may store
+    /// none is of no use without them.
+    #[must_use]
+    pub fn look_again(&self, vault: &Vault) -> bool {
+        let mut state = self.state();
+        state.present = state.part(&self.terms).present(vault);
+        self.terms.sessions.is_none() || self.terms.may.contains(Permission::Store) || !state.present.is_empty()
     }
 
     /// Notes a connection that came, or went.
@@ -237,7 +249,8 @@ impl Grant {
                     let present = part.present(after);
                     is_over |= !state.present.is_empty() && present.is_empty();
                     state.present = present;
-                    told.extend(part.told_of_many(before, after));
+                    let many = part.told_of_many(before, after);
+                    told.extend(many.into_iter().filter(|kind| !is_told_in(announcements, kind)));
                 }
                 _ => {}
             }
@@ -271,4 +284,15 @@ impl State {
 /// The only one of some names.
 fn only(names: Option<&BTreeSet<SessionKey>>) -> Option<&SessionKey> {
     names.filter(|names| names.len() == 1)?.first()
+}
+
+/// Whether one commit tells of the same by itself: that a session is gone, or soon will be.
+fn is_told_in(announcements: &[Announcement], many: &EventKind) -> bool {
+    announcements.iter().any(|Announcement { kind, .. }| match (kind, many) {
+        (EventKind::SessionCleared { session_key, .. }, EventKind::SessionCleared { session_key: other, .. })
+        | (EventKind::SessionExpiring { session_key, .. }, EventKind::SessionExpiring { session_key: other, .. }) => {
+            session_key == other
+        }
+        _ => false,
+    })
 }

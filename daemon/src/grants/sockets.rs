@@ -3,14 +3,14 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use interprocess::local_socket::tokio::Listener;
 use keyfob_proto::{Code, Endpoint, Fault, GrantName};
-use rustix::fs::{Uid, chown};
+use rustix::fs::{AtFlags, CWD, Uid, chownat};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use crate::socket_file::{check, listen};
+use crate::socket_file::{check, listen, set_mode};
 
 /// The file in the data directory in which it is noted which sockets there are.
 pub const LIST: &str = "grants";
@@ -43,15 +43,15 @@ pub fn bind(path: &Path, uid: Option<u32>) -> Result<Listener, Fault> {
     }
     let endpoint = Endpoint::named(path).map_err(|error| unavailable(&error.to_string()))?;
     check(&endpoint).map_err(|error| unavailable(&error.to_string()))?;
-    remove_stale(path);
+    remove_stale(path, |owner| owner == own_uid());
     let listener = listen(path).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => unavailable(&format!("there is a socket {} already", path.display())),
         _ => unavailable(&format!("cannot listen on {}: {error}", path.display())),
     })?;
     if let Some(uid) = uid.filter(|uid| *uid != own_uid() && *uid != 0) {
         // The kernel says who connects; the mode only lets them try.
-        let given = chown(path, Some(Uid::from_raw(uid)), None).map_err(io::Error::from);
-        let opened = given.or_else(|_| fs::set_permissions(path, fs::Permissions::from_mode(0o666)));
+        let given = chownat(CWD, path, Some(Uid::from_raw(uid)), None, AtFlags::SYMLINK_NOFOLLOW);
+        let opened = given.map_err(io::Error::from).or_else(|_| set_mode(path, 0o666));
         opened.map_err(|error| {
             remove(path);
             unavailable(&format!("cannot open {} to user {uid}: {error}", path.display()))
@@ -90,21 +90,30 @@ pub fn remove_left(list: &Path) {
     let Ok(text) = fs::read(list) else { return };
     let sockets: Vec<PathBuf> = serde_json::from_slice(&text).unwrap_or_default();
     for socket in &sockets {
-        remove_stale(socket);
+        // One that was made for another user is theirs, where root made it.
+        remove_stale(socket, |owner| owner == own_uid() || own_uid() == 0);
     }
     if let Err(error) = fs::remove_file(list) {
         tracing::warn!(%error, "the list of the grants of another run is still there");
     }
 }
 
-/// Removes a socket of our own that nobody listens on.
-fn remove_stale(path: &Path) {
-    let is_ours = fs::symlink_metadata(path)
-        .is_ok_and(|metadata| metadata.file_type().is_socket() && (metadata.uid() == own_uid() || own_uid() == 0));
-    let is_stale = || UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    if is_ours && is_stale() {
+/// Removes a socket that nobody listens on, if it belongs to one of these.
+fn remove_stale(path: &Path, is_ours: impl FnOnce(u32) -> bool) {
+    let metadata = fs::symlink_metadata(path).ok().filter(|metadata| metadata.file_type().is_socket());
+    if metadata.is_some_and(|metadata| is_ours(metadata.uid())) && is_stale(path) {
         remove(path);
     }
+}
+
+/// Whether nobody listens on a socket. It waits for nobody: one whose listener is busy is not stale.
+fn is_stale(path: &Path) -> bool {
+    let connected = || {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect(&socket, &SocketAddrUnix::new(path)?)
+    };
+    connected() == Err(rustix::io::Errno::CONNREFUSED)
 }
 
 fn own_uid() -> u32 {

@@ -69,6 +69,10 @@ impl Grant {
     pub fn begin(self: &Arc<Self>, now: Timestamp) -> Result<Use, Fault> {
         self.check(now)?;
         let mut state = self.state();
+        if state.has_ended {
+            // In between. Whoever ended it waits for what was begun before, and for nothing else.
+            return Err(has_ended());
+        }
         let usage = &mut state.usage;
         if self.terms().uses.is_some_and(|uses| usage.used + usage.begun >= uses) {
             let message = "this grant was used as often as it may be";
@@ -87,8 +91,7 @@ impl Grant {
         if !self.has_ended() && now < self.terms().expires_at {
             return Ok(());
         }
-        let message = "this grant has ended: ask whoever gave it for another";
-        Err(Fault::new(Code::AccessDenied, message))
+        Err(has_ended())
     }
 
     /// Waits until what was begun before the end is done.
@@ -101,6 +104,10 @@ impl Grant {
             settled.await;
         }
     }
+}
+
+fn has_ended() -> Fault {
+    Fault::new(Code::AccessDenied, "this grant has ended: ask whoever gave it for another")
 }
 
 impl Use {

@@ -36,6 +36,8 @@ pub async fn accept(mut sockets: UnboundedReceiver<GrantSocket>, service: Arc<Se
             () = service.shutdown.cancelled() => break,
         }
     }
+    // Whoever makes one now is told that the daemon shuts down.
+    sockets.close();
     while tasks.join_next().await.is_some() {}
 }
 

@@ -15,7 +15,7 @@ use crate::audit::{Entry, Other};
 use crate::clock::Timestamp;
 use crate::grants::{Grant, Use, Used};
 use crate::seal::{Depth, VaultKeys};
-use crate::vault::{Mutation, Vault, Within};
+use crate::vault::{Draft, Kind, Mutation, Vault, Within};
 
 /// What those who have a grant see when they ask.
 struct Seen<'a> {
@@ -79,7 +79,7 @@ impl Service {
             }
             Request::CreateApiKeyPair(call) => match self.new_key_pair(&call, caller) {
                 Ok(pair) => {
-                    grant.forget_created(&self.published.vault());
+                    grant.forget_created(|| self.published.vault());
                     let (note, creating) = (creates(caller), Arc::clone(grant));
                     let then = move |reply: &ApiKeyPairCreated| {
                         note(reply);
@@ -155,6 +155,7 @@ impl Service {
             then(reply);
             finish(begun, &encode(reply));
         };
+        let mutation = WhileGranted { grant: Arc::clone(grant), mutation };
         self.mutate(mutation, (caller, place), then).await
     }
 
@@ -241,6 +242,22 @@ impl Service {
             limits: limits(self.max_connections),
             paths: None,
         }
+    }
+}
+
+/// A mutation through a grant. One that has to wait for the actor has no effect if the grant ends before its turn.
+struct WhileGranted<M> {
+    grant: Arc<Grant>,
+    mutation: M,
+}
+
+impl<M: Mutation> Mutation for WhileGranted<M> {
+    type Reply = M::Reply;
+    const KIND: Kind = M::KIND;
+
+    fn apply(&self, draft: &mut Draft<'_>) -> Result<M::Reply, Fault> {
+        self.grant.check(draft.now())?;
+        self.mutation.apply(draft)
     }
 }
 

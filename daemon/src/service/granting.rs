@@ -37,6 +37,10 @@ impl Service {
         let grant = Grant::new(terms, socket.clone(), &self.published.vault());
         let (grant, listener) =
             self.published.grants.add(grant, caller.by, |grant| sockets::bind(grant.socket(), grant.terms().uid))?;
+        if !grant.look_again(&self.published.vault()) {
+            self.published.grants.end(&grant, GrantEnd::SessionsGone, None);
+            return Err(Fault::new(Code::NotFound, "the sessions were cleared meanwhile; there is nothing to grant"));
+        }
         let Terms { name, expires_at, .. } = grant.terms();
         let reply = GrantCreated { name: *name, socket: PathBuf::from(grant.socket()), expires_at: expires_at.secs() };
         tracing::info!(grant = %name, until = %expires_at, "a grant was made");

@@ -42,7 +42,8 @@ impl Part {
         is_told.then(|| kind.clone())
     }
 
-    /// What is told where too much happened to tell all of it: of a part that names its sessions, which of them are gone.
+    /// What is told where too much happened to tell all of it: of a part that names its sessions, which of them are gone
+    /// or expire soon.
     #[must_use]
     pub fn told_of_many(&self, before: &Vault, after: &Vault) -> Vec<EventKind> {
         let Some(names) = &self.sessions else { return vec![EventKind::Resync] };
@@ -51,7 +52,12 @@ impl Part {
             session_key: key.clone(),
             reason: RemovalReason::AllCleared,
         };
-        names.iter().filter(is_gone).map(gone).collect()
+        let warned = before.warned_until + 1..=after.warned_until;
+        let soon = |key: &SessionKey| {
+            let expiry = after.sessions.get(key)?.expiry();
+            warned.contains(&expiry).then(|| EventKind::SessionExpiring { session_key: key.clone(), expiry })
+        };
+        names.iter().filter(is_gone).map(gone).chain(names.iter().filter_map(soon)).collect()
     }
 
     /// Which of its named sessions there are in a vault.

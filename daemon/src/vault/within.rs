@@ -84,8 +84,10 @@ impl Mutation for Within<DeleteApiKeyPair> {
         let public_key = self.call.public_key;
         if self.part.created.contains(&public_key) {
             let reply = self.seen(draft)?;
-            draft.expire_sessions_of(&public_key);
-            draft.remove_unused(public_key, RemovalReason::Deleted);
+            if reply.deleted {
+                draft.expire_sessions_of(&public_key);
+                draft.remove_unused(public_key, RemovalReason::Deleted);
+            }
             return Ok(reply);
         }
         // One that was not created for the part goes with its sessions, or stays.
