@@ -119,7 +119,9 @@ fn unreachable(path: &Path, source: &io::Error) -> String {
     match source.kind() {
         _ if is_nobody(source) => format!("no keyfobd listens on {path}"),
         io::ErrorKind::PermissionDenied => {
-            format!("you may not connect to {path}: {source}. Its owner lets in whom `keyfobd --allow-uid` names")
+            format!(
+                "you may not connect to {path}: {source}. Its owner can give you a part of the vault: `keyfob grant --uid`"
+            )
         }
         _ => format!("cannot connect to {path}: {source}"),
     }
