@@ -11,13 +11,13 @@
 //!
 //! A [`listener::Socket`] accepts connections from the users that [`peer::Allowed`] lets in; whoever connects to the socket
 //! of one of the [`grants`] has that. A [`connection`] cuts lines, within what the [`account`] of its user may hold;
-//! [`access`] says whether a call is for them, and [`service::Service`] which call is a read and which a mutation. Reads and signatures are answered at once
-//! from the published [`vault::Vault`]. Mutations go to the one [`actor::Actor`], which applies waiting ones together
-//! to a copy of the vault, makes their changes durable in the [`store::Store`] with one sync, publishes the copy, and
-//! then lets [`events`] and replies go.
+//! [`access`] says whether a call is for them, and [`service::Service`] which call is a read and which a mutation. Reads and
+//! signatures are answered at once from the published [`vault::Vault`]. Mutations go to the one [`actor::Actor`], which
+//! applies waiting ones together to a copy of the vault, makes their changes durable in the [`store::Store`] with one sync,
+//! publishes the copy, and then lets [`events`] and replies go. What happened is written to the [`audit`].
 //!
 //! Those who have a grant see a projection of the vault ([`vault::Part`]): their reads are of that, and their mutations
-//! ([`vault::Within`]) look at it before they change what is behind it. Nothing in the rest of the daemon knows grants.
+//! ([`vault::Within`]) look at it before they change what is behind it. The store, the seal and the rules themselves know no grants.
 //!
 //! What is secret in the vault is [`seal::Sealed`], on the disk and in memory. It is opened where a call needs it, with
 //! keys that are in one place and only while the vault is unlocked. The store has two halves: the records say what
@@ -30,8 +30,10 @@
 //! - Only the actor changes the vault, only the store's records know sled and only its keys know slots, only the
 //!   [`clock`] asks for the time of day, only the vault knows what a call means.
 //! - An exclusive lock on the data directory is held before anything in it, or the socket, is touched.
-//! - No private key leaves the daemon, and nothing of a request but its method is logged.
-//! - Whoever is not the owner waits for the owner and for each other, and never the other way round.
+//! - No private key leaves the daemon, and nothing of a request but its method is logged. The audit has
+//!   the names of sessions and key pairs besides.
+//! - Whoever is not the owner waits for the owner and for each other. The owner waits for nobody else, but for one small
+//!   group of their mutations that is at work.
 //! - Every bound is in [`limits`].
 
 pub mod access;

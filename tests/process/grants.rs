@@ -253,11 +253,7 @@ fn refused_connections_are_counted_in_the_log_and_push_nothing_out() {
     if own_uid() != 0 || Command::new("python3").arg("-V").stdout(Stdio::null()).status().is_err() {
         return skipped("only root is somebody else for a while, and it takes python3");
     }
-    let dir = directory();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let mut start = DaemonProcess::command(dir.path());
-    start.args(["--allow-uid", "65533"]);
-    let daemon = DaemonProcess::spawn(start, dir.path()).unwrap();
+    let (dir, daemon) = allowing("65533");
     let mut stranger = Command::new("python3");
     stranger.arg("-c").arg(REFUSED).arg(dir.path().join("keyfob.sock")).arg(CONNECTS).uid(ANOTHER).gid(ANOTHER);
     let output = stranger.output().unwrap();
@@ -281,11 +277,7 @@ fn an_allowed_user_has_the_sessions_and_key_pairs_and_not_the_vault() {
     if own_uid() != 0 || Command::new("python3").arg("-V").stdout(Stdio::null()).status().is_err() {
         return skipped("only root is somebody else for a while, and it takes python3");
     }
-    let dir = directory();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let mut start = DaemonProcess::command(dir.path());
-    start.args(["--allow-uid", "65534"]);
-    let daemon = DaemonProcess::spawn(start, dir.path()).unwrap();
+    let (dir, daemon) = allowing("65534");
     let ask = |calls: &[(&str, Value)]| {
         let line = |(method, params): &(&str, Value)| {
             json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()
@@ -313,6 +305,16 @@ fn an_allowed_user_has_the_sessions_and_key_pairs_and_not_the_vault() {
     assert_eq!(codes.last().unwrap(), "LIMIT_REACHED");
     let mut owner: RawClient = daemon.connect();
     owner.call("createApiKeyPair", json!({}));
+}
+
+/// A daemon that serves a user too, in a directory that others can enter.
+fn allowing(uid: &str) -> (tempfile::TempDir, DaemonProcess) {
+    let dir = directory();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut start = DaemonProcess::command(dir.path());
+    start.args(["--allow-uid", uid]);
+    let daemon = DaemonProcess::spawn(start, dir.path()).unwrap();
+    (dir, daemon)
 }
 
 pub(crate) fn own_uid() -> u32 {

@@ -69,10 +69,11 @@ pub(super) struct State {
 }
 
 impl Grant {
-    /// A grant with a socket at this path, on a vault.
+    /// A grant with a socket at this path. Once it is among the others it has to [look](Self::look) which of its
+    /// sessions there are.
     #[must_use]
-    pub fn new(terms: Terms, socket: PathBuf, vault: &Vault) -> Self {
-        let mut state = State {
+    pub fn new(terms: Terms, socket: PathBuf) -> Self {
+        let state = State {
             active: only(terms.sessions.as_deref()).cloned(),
             created: Arc::default(),
             present: BTreeSet::new(),
@@ -80,7 +81,6 @@ impl Grant {
             connections: 0,
             has_ended: false,
         };
-        state.present = state.part(&terms).present(vault);
         let events = EventLog::keeping(GRANT_EVENT_BACKLOG);
         Self {
             terms,
@@ -168,10 +168,10 @@ impl Grant {
         Arc::make_mut(&mut state.created).retain(|key| vault.is_unused(key));
     }
 
-    /// Looks again which of its sessions there are. Answers whether it may be used: one that names sessions and may store
+    /// Looks which of its sessions there are. Answers whether it may be used: one that names sessions and may store
     /// none is of no use without them.
     #[must_use]
-    pub fn look_again(&self, vault: &Vault) -> bool {
+    pub fn look(&self, vault: &Vault) -> bool {
         let mut state = self.state();
         state.present = state.part(&self.terms).present(vault);
         self.terms.sessions.is_none() || self.terms.may.contains(Permission::Store) || !state.present.is_empty()

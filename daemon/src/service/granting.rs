@@ -34,10 +34,10 @@ impl Service {
             None => sockets::beside(&self.paths.socket, &terms.name, terms.uid)?,
         };
         let until_disconnect = terms.until_disconnect;
-        let grant = Grant::new(terms, socket.clone(), &self.published.vault());
+        let grant = Grant::new(terms, socket);
         let (grant, listener) =
             self.published.grants.add(grant, caller.by, |grant| sockets::bind(grant.socket(), grant.terms().uid))?;
-        if !grant.look_again(&self.published.vault()) {
+        if !grant.look(&self.published.vault()) {
             self.published.grants.end(&grant, GrantEnd::SessionsGone, None);
             return Err(Fault::new(Code::NotFound, "the sessions were cleared meanwhile; there is nothing to grant"));
         }
