@@ -127,8 +127,14 @@ fn unreachable(path: &Path, source: &io::Error) -> String {
     }
 }
 
+/// The number that the kernel gives to users whom a user namespace does not have.
+const OVERFLOW_UID: u32 = 65_534;
+
 fn untrusted(path: &Path, uid: u32, own: u32) -> String {
-    let advice = if own == 0 {
+    // Where numbers are not told apart, the one that all others have names nobody.
+    let advice = if uid == OVERFLOW_UID {
+        "the system does not tell who that is; connect from where it does, outside of a user namespace".to_owned()
+    } else if own == 0 {
         format!("run keyfob as that user, without sudo, or trust it with --server-uid {uid}")
     } else {
         format!("name your own socket with KEYFOB_SOCKET, or trust that user with --server-uid {uid}")
@@ -169,8 +175,8 @@ impl Error {
             | Self::NoThread(_)
             | Self::TimedOut { sent: false }
             | Self::Place(_) => true,
-            Self::Fault(_)
-            | Self::TooLong
+            Self::Fault(fault) => fault.data.code == Code::NotStarted,
+            Self::TooLong
             | Self::Disconnected(_)
             | Self::TimedOut { sent: true }
             | Self::ServerUid

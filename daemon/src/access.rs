@@ -8,7 +8,7 @@ use crate::grants::Grant;
 
 /// What a connection may do.
 #[derive(Clone, Debug)]
-pub enum Access {
+pub(crate) enum Access {
     /// Everything: the vault's own user, and root.
     Owner,
     /// The calls on sessions and key pairs, all of them: a user that the daemon was told to serve.
@@ -19,7 +19,7 @@ pub enum Access {
 
 /// What a call needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
+pub(crate) enum Needs {
     /// Nothing: it tells names of what the caller may see anyway.
     Nothing,
     /// This permission.
@@ -30,7 +30,7 @@ pub enum Needs {
 
 /// What a call needs.
 #[must_use]
-pub fn needs(request: &Request) -> Needs {
+pub(crate) fn needs(request: &Request) -> Needs {
     match request {
         Request::DescribeSession(_)
         | Request::ListSessions(_)
@@ -65,7 +65,7 @@ impl Access {
     /// # Errors
     ///
     /// `ACCESS_DENIED`, with what is granted.
-    pub fn check(&self, request: &Request) -> Result<(), Fault> {
+    pub(crate) fn check(&self, request: &Request) -> Result<(), Fault> {
         match (self, needs(request)) {
             (Self::Owner, _) | (Self::Allowed, Needs::Nothing | Needs::Permission(_)) => Ok(()),
             (Self::Allowed, Needs::Owner) => Err(denied_to_others(request.method())),
@@ -75,7 +75,7 @@ impl Access {
 
     /// Whether it is that of the vault's own user, or root.
     #[must_use]
-    pub fn is_owner(&self) -> bool {
+    pub(crate) fn is_owner(&self) -> bool {
         matches!(self, Self::Owner)
     }
 }

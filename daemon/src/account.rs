@@ -16,7 +16,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use keyfob_proto::{Code, Fault};
 
 use self::pool::Pool;
-pub use self::pool::Taken;
+pub(crate) use self::pool::Taken;
 use self::stored::Stored;
 use crate::limits::{
     CALLS_PER_SECOND, LONG_LINES, LONG_LINES_OF_A_USER, LONG_LINES_OF_OTHERS, OUT_BYTES, OUT_BYTES_OF_OTHERS,
@@ -26,7 +26,7 @@ use crate::limits::{
 
 /// All accounts.
 #[derive(Debug)]
-pub struct Accounts {
+pub(crate) struct Accounts {
     owner: Arc<Account>,
     users: Mutex<HashMap<u32, Arc<Account>>>,
     others: Others,
@@ -45,7 +45,7 @@ struct Others {
 
 /// What one user, or one grant, may make the daemon hold and do.
 #[derive(Debug)]
-pub struct Account {
+pub(crate) struct Account {
     /// Places for lines that are long and not complete.
     long_lines: Pool,
     /// Room for pages that were not read yet, in KiB.
@@ -71,7 +71,7 @@ struct OfOthers {
 impl Accounts {
     /// Accounts where so many connections are served at once.
     #[must_use]
-    pub fn new(max_connections: usize) -> Self {
+    pub(crate) fn new(max_connections: usize) -> Self {
         let owner = Account { long_lines: Pool::new(LONG_LINES), unread: Pool::new(kib(UNREAD_BYTES)), others: None };
         let others = Others {
             long_lines: Pool::new(LONG_LINES_OF_OTHERS),
@@ -86,13 +86,13 @@ impl Accounts {
 
     /// That of the vault's own user and root.
     #[must_use]
-    pub fn owner(&self) -> Arc<Account> {
+    pub(crate) fn owner(&self) -> Arc<Account> {
         Arc::clone(&self.owner)
     }
 
     /// That of another user.
     #[must_use]
-    pub fn user(&self, uid: u32) -> Arc<Account> {
+    pub(crate) fn user(&self, uid: u32) -> Arc<Account> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(self.account(format!("user {uid}"), CALLS_PER_SECOND));
         Arc::clone(users.entry(uid).or_insert_with(new))
@@ -100,7 +100,7 @@ impl Accounts {
 
     /// One for a grant.
     #[must_use]
-    pub fn grant(&self, calls_per_second: u32) -> Arc<Account> {
+    pub(crate) fn grant(&self, calls_per_second: u32) -> Arc<Account> {
         Arc::new(self.account("this grant".to_owned(), calls_per_second))
     }
 
@@ -128,7 +128,7 @@ impl Accounts {
 impl Account {
     /// Whether it is that of the vault's own user and root.
     #[must_use]
-    pub fn is_owner(&self) -> bool {
+    pub(crate) fn is_owner(&self) -> bool {
         self.others.is_none()
     }
 
@@ -137,7 +137,7 @@ impl Account {
     /// # Errors
     ///
     /// `TOO_MANY_CONNECTIONS`.
-    pub fn connect(self: &Arc<Self>) -> Result<Connected, Fault> {
+    pub(crate) fn connect(self: &Arc<Self>) -> Result<Connected, Fault> {
         let Some(others) = &self.others else { return Ok(Connected { counts: Vec::new() }) };
         let mut connected = Connected { counts: Vec::new() };
         for (count, most) in &others.connections {
@@ -155,7 +155,7 @@ impl Account {
     /// # Errors
     ///
     /// `LIMIT_REACHED`: there were too many of late.
-    pub fn call(&self) -> Result<(), Fault> {
+    pub(crate) fn call(&self) -> Result<(), Fault> {
         let Some(others) = &self.others else { return Ok(()) };
         others.rate.check().map_err(|too_early| {
             let wait = too_early.wait_time_from(DefaultClock::default().now());
@@ -166,40 +166,40 @@ impl Account {
     }
 
     /// Waits for a place for a long line.
-    pub async fn long_line(self: Arc<Self>) -> Taken {
+    pub(crate) async fn long_line(self: Arc<Self>) -> Taken {
         self.long_lines.take(1).await
     }
 
     /// Waits for room for a page of so many bytes.
-    pub async fn room(&self, bytes: usize) -> Taken {
+    pub(crate) async fn room(&self, bytes: usize) -> Taken {
         self.unread.take(kib(bytes)).await
     }
 
     /// Waits for its turn to work; the owner always has it.
-    pub async fn turn(&self) -> Option<Taken> {
+    pub(crate) async fn turn(&self) -> Option<Taken> {
         Some(self.others.as_ref()?.turns.take(1).await)
     }
 
     /// Waits for a place among the mutations that wait for the actor; the owner's have a queue of their own.
-    pub async fn queue(&self) -> Option<Taken> {
+    pub(crate) async fn queue(&self) -> Option<Taken> {
         Some(self.others.as_ref()?.queue.take(1).await)
     }
 
     /// How many bytes of answers wait before they are written.
     #[must_use]
-    pub fn out_bytes(&self) -> usize {
+    pub(crate) fn out_bytes(&self) -> usize {
         if self.is_owner() { OUT_BYTES } else { OUT_BYTES_OF_OTHERS }
     }
 
     /// What it has stored; the owner's is not counted.
-    pub fn stored<T>(&self, look: impl FnOnce(&mut Stored) -> T) -> Option<T> {
+    pub(crate) fn stored<T>(&self, look: impl FnOnce(&mut Stored) -> T) -> Option<T> {
         Some(look(&mut self.others.as_ref()?.stored.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
 /// A connection that is open; dropped when it ends.
 #[derive(Debug)]
-pub struct Connected {
+pub(crate) struct Connected {
     counts: Vec<Arc<AtomicUsize>>,
 }
 
@@ -213,7 +213,7 @@ impl Drop for Connected {
 
 /// The fault of somebody who has to close a connection first.
 #[must_use]
-pub fn too_many(who: &str) -> Fault {
+pub(crate) fn too_many(who: &str) -> Fault {
     Fault::new(Code::TooManyConnections, format!("{who}; close one and try again"))
 }
 

@@ -45,15 +45,15 @@ use crate::seal::{Depth, on_wiped_stack};
 use crate::store::Store;
 use crate::vault::{Draft, Drafted, Kind, Removal, Vault};
 
-pub use self::handle::{Handle, Lane};
-pub use self::published::Published;
+pub(crate) use self::handle::{Handle, Lane};
+pub(crate) use self::published::Published;
 use self::queue::Queue;
 
 /// While there is work to do, a database is rewritten only when it is so many times as large as it may be.
 const GENEROUS: u64 = 4;
 
 /// The only writer. [`Actor::run`] is its whole life.
-pub struct Actor {
+pub(crate) struct Actor {
     queue: Queue,
     published: Arc<Published>,
     store: Store,
@@ -74,7 +74,7 @@ pub struct Actor {
 impl Actor {
     /// An actor over a store and the vault that was read from it, which is locked. Call it within a runtime.
     #[must_use]
-    pub fn new(store: Store, vault: Vault, clock: Clock) -> (Self, Handle, Arc<Published>) {
+    pub(crate) fn new(store: Store, vault: Vault, clock: Clock) -> (Self, Handle, Arc<Published>) {
         let (owner, owners) = mpsc::channel(QUEUE);
         let (others, of_others) = mpsc::channel(QUEUE_OF_OTHERS);
         let keys = Keys { open: None, origin: store.origin().clone() };
@@ -96,7 +96,7 @@ impl Actor {
 
     /// Serves mutations, lets time pass and tidies up, until every [`Handle`] is gone and all that
     /// they submitted is answered. Blocks on the disk.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut group = Vec::with_capacity(GROUP);
         let mut timers = Timers::new(self.clock.clone());
         self.make_reserve();

@@ -23,14 +23,14 @@ use crate::limits::{AUDIT_BACKLOG, AUDIT_FILE_BYTES, LOG_PAUSE, MAX_AUDIT_FILES}
 
 /// What the file in the data directory is called, without `.jsonl`. Full ones are beside it, with the second of the Unix
 /// epoch in which they were put aside in their names: `audit-SECOND.jsonl`.
-pub const NAME: &str = "audit";
+pub(crate) const NAME: &str = "audit";
 
 /// As [`NAME`], for what other users did and what was done through grants.
-pub const SHARED_NAME: &str = "audit-shared";
+pub(crate) const SHARED_NAME: &str = "audit-shared";
 
 /// Where entries are handed in.
 #[derive(Clone, Debug)]
-pub struct Audit {
+pub(crate) struct Audit {
     sender: Sender<Message>,
     waiting: Arc<AtomicUsize>,
     lost: Arc<AtomicUsize>,
@@ -38,7 +38,7 @@ pub struct Audit {
 
 /// The thread that writes them.
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     audit: Audit,
     /// Dropped when it is to end.
     running: Sender<()>,
@@ -54,7 +54,7 @@ enum Message {
 /// What is written of something.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Entry {
+pub(crate) enum Entry {
     /// A change, as subscribers are told of it.
     Event(Event),
     /// Anything else.
@@ -64,7 +64,7 @@ pub enum Entry {
 /// What subscribers are not told of.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Other {
+pub(crate) enum Other {
     /// The daemon was started: `sequence` begins anew.
     DaemonStarted {
         /// Its process.
@@ -96,7 +96,7 @@ impl Audit {
     /// # Errors
     ///
     /// When the file cannot be opened, or the system has no thread.
-    pub fn open(data_dir: &Path, keep_days: u64, clock: Clock) -> io::Result<(Self, Writer)> {
+    pub(crate) fn open(data_dir: &Path, keep_days: u64, clock: Clock) -> io::Result<(Self, Writer)> {
         let (sender, entries) = mpsc::channel();
         let audit = Self { sender, waiting: Arc::default(), lost: Arc::default() };
         let keep = Duration::from_secs(keep_days * 24 * 3600);
@@ -111,7 +111,7 @@ impl Audit {
     }
 
     /// Hands an entry in.
-    pub fn note(&self, entry: Entry) {
+    pub(crate) fn note(&self, entry: Entry) {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= AUDIT_BACKLOG {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -173,7 +173,7 @@ impl Entry {
 
 impl Writer {
     /// Writes what waits, and ends.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         drop(self.running);
         let _ = self.audit.sender.send(Message::End);
         // If it panicked, a defect was told.

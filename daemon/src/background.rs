@@ -7,16 +7,25 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use keyfob_proto::Startup;
 
+use crate::config::Flags;
+use crate::unit;
+
 /// The longest line that a starting daemon may say, in bytes.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
 
 /// The flag of a daemon that is started in the background, in place of `--background`.
-pub const DETACHED: &str = "--detached";
+pub(crate) const DETACHED: &str = "--detached";
 
 /// Starts the daemon with the arguments of this process, waits until it listens or has ended, and passes on what it
 /// says in one line. It inherits nothing but what it needs to say that.
+///
+/// Where a unit of systemd owns the socket, that is started in place of the daemon, which is its to start.
 #[must_use]
-pub fn start() -> ExitCode {
+pub(crate) fn start(flags: &Flags) -> ExitCode {
+    if let Some(owned) = flags.endpoint().ok().and_then(|endpoint| unit::start_owner_of(&endpoint)) {
+        announce(&owned);
+        return ExitCode::from(u8::from(matches!(owned, Startup::Failed { .. })));
+    }
     let args = env::args_os().skip(1);
     let args: Vec<OsString> = args.map(|arg| if arg == "--background" { DETACHED.into() } else { arg }).collect();
     let (startup, code) = match spawn(&args) {
@@ -32,7 +41,7 @@ pub fn start() -> ExitCode {
 /// # Panics
 ///
 /// Never: a startup is JSON.
-pub fn announce(startup: &Startup) {
+pub(crate) fn announce(startup: &Startup) {
     let line = serde_json::to_string(startup).expect("a startup is JSON");
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -1,25 +1,28 @@
 //! [`Config`]: what a daemon needs to know, and the [`Flags`] it comes from.
 
 use std::ffi::OsString;
-use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, ValueEnum};
-use keyfob_proto::{Endpoint, Place, parse_duration};
+use keyfob_proto::{Endpoint, Place, PlaceError, StartedBy, parse_duration};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::passed::Bound;
+use crate::peer::KnownUsers;
 
 /// Everything that differs from one daemon to another.
 #[derive(Debug)]
 pub struct Config {
     /// Where it listens.
     pub endpoint: Endpoint,
-    /// The socket, where whoever started the daemon bound it.
-    pub listener: Option<UnixListener>,
+    /// The socket, where it was bound before the daemon started.
+    pub listener: Option<Bound>,
+    /// Who started the daemon.
+    pub started_by: StartedBy,
     /// Where it keeps the vault.
     pub data_dir: PathBuf,
     /// Whether nobody named that directory.
@@ -102,6 +105,10 @@ pub struct Flags {
     /// What the process does that `--background` starts.
     #[arg(long, hide = true)]
     pub detached: bool,
+
+    /// Take the place of the daemon that this process was: its socket is standard input.
+    #[arg(long, hide = true)]
+    pub successor: bool,
 }
 
 const EXIT_CODES: &str = "\
@@ -133,20 +140,31 @@ pub enum LogFormat {
 }
 
 impl Flags {
-    /// The configuration that the flags, the environment and the platform's customs make; with the socket that
-    /// whoever started the daemon bound, if they did.
+    /// The configuration that the flags, the environment and the platform's customs make; with the socket that was bound
+    /// before, if one was.
     ///
     /// # Errors
     ///
     /// When no socket can have the path, there is no home directory to keep the vault in, or a value makes no sense.
-    pub fn config(&self, listener: Option<UnixListener>) -> Result<Config, Error> {
-        let place = Place::given(self.socket.clone(), self.data_dir.clone())?;
-        // A socket that was passed on knows where it is.
-        let bound = listener.as_ref().and_then(|listener| listener.local_addr().ok()?.as_pathname().map(PathBuf::from));
-        let endpoint = match bound {
-            Some(path) => Endpoint::named(path)?,
-            None => place.endpoint()?,
+    pub fn config(&self, listener: Option<Bound>, started_by: StartedBy) -> Result<Config, Error> {
+        let place = self.place()?;
+        let endpoint = match &listener {
+            // It knows where it is.
+            Some(Bound::BySystemd(socket)) => match socket.local_addr().ok().as_ref().and_then(|at| at.as_pathname()) {
+                Some(path) => Endpoint::named(path)?,
+                None => {
+                    return Err(Error::Usage("the socket that was passed on has no path in the file system".into()));
+                }
+            },
+            Some(Bound::ByPredecessor(_)) | None => place.endpoint()?,
         };
+        if let Some(uid) = self.allow_uid.iter().find(|uid| !KnownUsers::here().knows(**uid)) {
+            let message = format!(
+                "--allow-uid {uid}: keyfobd runs in a user namespace, as every sandboxed unit of a user does, where the \
+                 system does not tell it who that is, and it would let in everybody"
+            );
+            return Err(Error::Usage(message));
+        }
         let lock_after = match self.lock_after.as_deref().filter(|text| !text.is_empty()) {
             None => LockAfter::AsTheVaultSays,
             Some("never") => LockAfter::Never,
@@ -158,6 +176,7 @@ impl Flags {
         Ok(Config {
             endpoint,
             listener,
+            started_by,
             data_dir: place.data_dir()?,
             is_default_dir: place.named_data_dir().is_none(),
             allow_uids: self.allow_uid.clone(),
@@ -165,6 +184,19 @@ impl Flags {
             audit_days: self.audit_days,
             clock: Clock::system(),
         })
+    }
+
+    fn place(&self) -> Result<Place, PlaceError> {
+        Place::given(self.socket.clone(), self.data_dir.clone())
+    }
+
+    /// Where a daemon with these flags listens.
+    ///
+    /// # Errors
+    ///
+    /// When no socket can have the path.
+    pub fn endpoint(&self) -> Result<Endpoint, Error> {
+        Ok(self.place()?.endpoint()?)
     }
 
     /// How much to log.

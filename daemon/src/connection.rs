@@ -27,6 +27,7 @@ use std::sync::Arc;
 use interprocess::local_socket::tokio::Stream;
 use keyfob_proto::{Code, Envelope, Fault, Id, LineTooLong, Request, write_event, write_fault, write_reply};
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 use tracing::{debug, info};
 use zeroize::Zeroizing;
 
@@ -37,12 +38,12 @@ use self::wake::Wake;
 use crate::access::Access;
 use crate::account::Taken;
 use crate::events::Subscription;
-use crate::limits::{LINE_TIMEOUT, LONG_LINE_STALL, WRITE_TIMEOUT};
+use crate::limits::{LAST_REQUESTS, LINE_TIMEOUT, LONG_LINE_STALL, WRITE_TIMEOUT};
 use crate::service::{Answer, Caller, Service, Step};
 
 /// Serves a connection until the client leaves or the daemon drains. In the latter case the client
 /// is still there: the stream comes back, to be closed when the daemon is done.
-pub async fn serve(stream: Stream, caller: Caller, service: Arc<Service>) -> Option<Stream> {
+pub(crate) async fn serve(stream: Stream, caller: Caller, service: Arc<Service>) -> Option<Stream> {
     let inbox = Inbox::new(Arc::clone(&caller.account));
     let mut connection = Connection {
         stream,
@@ -100,39 +101,33 @@ impl Connection {
             self.write_out().await?;
             match self.wake().await {
                 Wake::Answered(answer) => self.answer_first(answer),
-                Wake::Event(mut event) => {
-                    if !self.caller.access.is_owner()
-                        && let Some(by) = &mut event.by
-                    {
-                        // Who has which grant is the owner's to know.
-                        by.grant = None;
-                    }
-                    write_event(&mut self.out, &event);
-                }
+                Wake::Event(event) => write_event(&mut self.out, &event),
                 Wake::Place(place) => self.inbox.take_place(place),
+                Wake::Read(Ok(0)) => {
+                    self.end_of_input().await?;
+                    return Ok(End::Left);
+                }
                 Wake::Read(read) => {
-                    if read? == 0 {
-                        self.end_of_input().await?;
-                        return Ok(End::Left);
-                    }
+                    read?;
                 }
                 Wake::TimedOut => {
                     self.settle().await;
-                    let (whole, more) = (LINE_TIMEOUT.as_secs(), LONG_LINE_STALL.as_secs());
+                    let (whole, more) = (LINE_TIMEOUT, LONG_LINE_STALL);
                     let message =
-                        format!("a line was not finished within {whole} s, or a long one did not go on for {more} s");
+                        format!("a line was not finished within {whole:?}, or a long one not sent for {more:?}");
                     write_fault(&mut self.out, None, &Fault::new(Code::LineTimeout, message));
                     self.write_out().await?;
                     return Ok(End::Left);
                 }
                 Wake::Drain => {
                     // What was read is served; what was not yet read never arrived.
+                    let end = Instant::now() + LAST_REQUESTS;
                     loop {
                         self.take_lines().await?;
                         let may_be_more = !self.pending.has_room();
                         self.settle().await;
                         self.write_out().await?;
-                        if !may_be_more {
+                        if !may_be_more && !self.hears_more(end).await {
                             return Ok(End::Drained);
                         }
                     }

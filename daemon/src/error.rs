@@ -86,6 +86,17 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// The unit that started the daemon does not let it write there.
+    #[error(
+        "{reason}. The unit keyfobd.service lets it write to its own directory alone: `systemctl --user edit keyfobd.service`, \
+         add the two lines `[Service]` and `BindPaths={}`, and `systemctl --user restart keyfobd.socket`", path.display()
+    )]
+    OutsideUnit {
+        /// What was refused.
+        reason: String,
+        /// The data directory.
+        path: PathBuf,
+    },
     /// The directory of a socket that was named is not there.
     #[error("the directory {} for the socket is not there: make it, or name another socket", path.display())]
     NoSocketDir {
@@ -160,6 +171,7 @@ impl Error {
             | Self::NotPrivate { .. }
             | Self::NotAVault { .. }
             | Self::Directory { .. }
+            | Self::OutsideUnit { .. }
             | Self::NoSocketDir { .. }
             | Self::Lock { .. }
             | Self::TooFewFiles { .. }

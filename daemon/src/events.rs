@@ -12,7 +12,7 @@ use crate::vault::Announcement;
 /// Every event since it was made, of which the last [`EVENT_BACKLOG`] are kept, or fewer. A slow subscriber
 /// costs no more than that and delays nobody.
 #[derive(Debug)]
-pub struct EventLog {
+pub(crate) struct EventLog {
     sender: broadcast::Sender<Event>,
     /// The sequence number of the last event. Held while events are sent, so that a subscription
     /// falls between two commits.
@@ -30,12 +30,12 @@ impl Default for EventLog {
 impl EventLog {
     /// One that keeps so many events.
     #[must_use]
-    pub fn keeping(backlog: usize) -> Self {
+    pub(crate) fn keeping(backlog: usize) -> Self {
         Self { sender: broadcast::channel(backlog).0, last: Mutex::new(0), audit: OnceLock::new() }
     }
 
     /// Sends what one commit has to tell. Call it only when the commit is durable and visible.
-    pub fn publish(&self, announcements: Vec<Announcement>) {
+    pub(crate) fn publish(&self, announcements: Vec<Announcement>) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         for Announcement { kind, by } in announcements {
             *last += 1;
@@ -49,19 +49,19 @@ impl EventLog {
     }
 
     /// Writes all events from now on. The first one that is given counts.
-    pub fn write_to(&self, audit: Audit) {
+    pub(crate) fn write_to(&self, audit: Audit) {
         let _ = self.audit.set(audit);
     }
 
     /// Where the events are written, if they are.
     #[must_use]
-    pub fn audit(&self) -> Option<&Audit> {
+    pub(crate) fn audit(&self) -> Option<&Audit> {
         self.audit.get()
     }
 
     /// A subscription to what a call asks for, and the sequence number of the last event before it.
     #[must_use]
-    pub fn subscribe(&self, wanted: Subscribe) -> (u64, Subscription) {
+    pub(crate) fn subscribe(&self, wanted: Subscribe) -> (u64, Subscription) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         (*last, Subscription { wanted, receiver: self.sender.subscribe(), late: None, missed: false })
     }
@@ -69,7 +69,7 @@ impl EventLog {
 
 /// One subscriber's place in the [`EventLog`].
 #[derive(Debug)]
-pub struct Subscription {
+pub(crate) struct Subscription {
     wanted: Subscribe,
     receiver: broadcast::Receiver<Event>,
     /// The event after a gap, to be told after the gap was.
@@ -80,7 +80,7 @@ pub struct Subscription {
 impl Subscription {
     /// The next event; where some were missed, a [`Resync`](keyfob_proto::EventKind::Resync) in their place. `None` when
     /// the daemon shuts down. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         if let Some(event) = self.late.take() {
             return Some(event);
         }

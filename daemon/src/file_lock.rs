@@ -14,7 +14,7 @@ use crate::limits::{LOCK_LOOK_EVERY, LOCK_PATIENCE};
 /// Held until it is dropped, or the process ends in whatever way. The file stays: removing it would
 /// let two processes hold locks on two files of the same name.
 #[derive(Debug)]
-pub struct FileLock {
+pub(crate) struct FileLock {
     file: File,
 }
 
@@ -53,7 +53,7 @@ impl FileLock {
     /// # Errors
     ///
     /// [`LockError`].
-    pub fn wait(path: &Path) -> Result<Self, LockError> {
+    pub(crate) fn wait(path: &Path) -> Result<Self, LockError> {
         let end = Instant::now() + LOCK_PATIENCE;
         loop {
             if let Some(lock) = Self::try_take(path)? {
@@ -72,7 +72,7 @@ impl FileLock {
     /// # Errors
     ///
     /// [`LockError`].
-    pub fn acquire(path: &Path, holder: &str, mut may_end: impl FnMut() -> bool) -> Result<Self, LockError> {
+    pub(crate) fn acquire(path: &Path, holder: &str, mut may_end: impl FnMut() -> bool) -> Result<Self, LockError> {
         let end = Instant::now() + LOCK_PATIENCE;
         loop {
             if let Some(mut lock) = Self::try_take(path)? {
@@ -112,7 +112,7 @@ impl FileLock {
     }
 
     /// Tells whoever comes now to wait instead of giving up.
-    pub fn mark_draining(&mut self) {
+    pub(crate) fn mark_draining(&mut self) {
         if let Err(error) = self.write(DRAINING) {
             tracing::warn!(%error, "a daemon that starts now will not wait for this one to stop");
         }

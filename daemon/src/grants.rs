@@ -9,7 +9,7 @@
 //!   also if one of that name is stored right afterwards.
 
 mod grant;
-pub mod sockets;
+pub(crate) mod sockets;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -18,15 +18,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keyfob_proto::{By, Code, EventKind, Fault, GrantEnd, GrantName};
 
-pub use self::grant::{Grant, Terms};
-pub use self::usage::{Use, Used};
+pub(crate) use self::grant::{Grant, Terms};
+pub(crate) use self::usage::{Use, Used};
 use crate::events::EventLog;
 use crate::limits::MAX_GRANTS;
 use crate::vault::{Announcement, Vault};
 
 /// The grants that there are.
 #[derive(Clone, Debug)]
-pub struct Grants(Arc<Shared>);
+pub(crate) struct Grants(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -40,12 +40,12 @@ struct Shared {
 impl Grants {
     /// None yet. They are announced in this log.
     #[must_use]
-    pub fn new(events: Arc<EventLog>) -> Self {
+    pub(crate) fn new(events: Arc<EventLog>) -> Self {
         Self(Arc::new(Shared { live: Mutex::default(), events, list: Mutex::default() }))
     }
 
     /// Notes in this file which sockets there are, for the next start.
-    pub fn note_in(&self, list: PathBuf) {
+    pub(crate) fn note_in(&self, list: PathBuf) {
         *self.0.list.lock().unwrap_or_else(PoisonError::into_inner) = list;
     }
 
@@ -55,7 +55,7 @@ impl Grants {
     ///
     /// `GRANT_EXISTS`, `LIMIT_REACHED`; `SOCKET_UNAVAILABLE` when it cannot be noted where the socket is; or the fault of
     /// `bind`.
-    pub fn add<T>(
+    pub(crate) fn add<T>(
         &self,
         grant: Grant,
         by: By,
@@ -83,32 +83,32 @@ impl Grants {
 
     /// The grant of a name.
     #[must_use]
-    pub fn get(&self, name: &GrantName) -> Option<Arc<Grant>> {
+    pub(crate) fn get(&self, name: &GrantName) -> Option<Arc<Grant>> {
         self.live().get(name).cloned()
     }
 
     /// All of them, in the order of their names.
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<Grant>> {
+    pub(crate) fn all(&self) -> Vec<Arc<Grant>> {
         self.live().values().cloned().collect()
     }
 
     /// Ends a grant, unless it has ended: its socket is gone when this returns.
-    pub fn end(&self, grant: &Grant, reason: GrantEnd, by: Option<By>) {
+    pub(crate) fn end(&self, grant: &Grant, reason: GrantEnd, by: Option<By>) {
         if self.take_out(grant, reason) {
             self.announce(ended(grant, reason), by);
         }
     }
 
     /// Ends all without telling anybody, for the daemon ends too.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         for grant in self.all() {
             self.take_out(&grant, GrantEnd::Revoked);
         }
     }
 
     /// Tells what one commit did: those who watch their part, and everybody else.
-    pub fn publish(&self, mut announcements: Vec<Announcement>, before: &Vault, after: &Vault) {
+    pub(crate) fn publish(&self, mut announcements: Vec<Announcement>, before: &Vault, after: &Vault) {
         let mut over = self.all();
         over.retain(|grant| grant.observe(&announcements, before, after));
         for grant in over.iter().filter(|grant| self.take_out(grant, GrantEnd::SessionsGone)) {
@@ -118,7 +118,7 @@ impl Grants {
     }
 
     /// Tells which calls were refused since it was last told.
-    pub fn tell_refusals(&self) {
+    pub(crate) fn tell_refusals(&self) {
         self.all().iter().for_each(|grant| self.tell_refusals_of(grant));
     }
 

@@ -23,44 +23,54 @@
 //! keys that are in one place and only while the vault is unlocked. The store has two halves: the records say what
 //! there is, the file `keys` says what of it lives. Overwriting a record's slot there is what clears it.
 //!
+//! The [`architecture`] page tells it step by step, and names the test that holds each invariant. What is public here is
+//! there for the program and for the tests, and promises nothing.
+//!
 //! # Invariants
 //!
 //! - A reply to a mutation means that it is on the disk. What cannot be written is never seen.
 //! - When the reply to a removal goes out, nobody can open what was removed any more. Removing needs no key and no room.
 //! - Only the actor changes the vault, only the store's records know sled and only its keys know slots, only the
 //!   [`clock`] asks for the time of day, only the vault knows what a call means.
-//! - An exclusive lock on the data directory is held before anything in it, or the socket, is touched.
+//! - An exclusive lock on the data directory is held before the vault in it, or the socket, is touched.
 //! - No private key leaves the daemon, and nothing of a request but its method is logged. The audit has
 //!   the names of sessions and key pairs besides.
 //! - Whoever is not the owner waits for the owner and for each other. The owner waits for nobody else, but for one small
 //!   group of their mutations that is at work.
-//! - Every bound is in [`limits`].
+//! - Every bound on what clients can make the daemon do is in [`limits`].
 
-pub mod access;
-pub mod account;
-pub mod actor;
-pub mod audit;
-pub mod background;
+mod access;
+mod account;
+mod actor;
+mod audit;
+mod background;
 pub mod clock;
 pub mod config;
-pub mod connection;
-pub mod directory;
-pub mod error;
-pub mod events;
-pub mod file_lock;
-pub mod grants;
+mod connection;
+mod directory;
+mod error;
+mod events;
+mod file_lock;
+mod grants;
 pub mod limits;
-pub mod listener;
-pub mod log;
-pub mod peer;
-pub mod process;
-pub mod refused;
+mod listener;
+mod log;
+mod passed;
+mod peer;
+mod process;
+mod refused;
+mod run;
 pub mod seal;
-pub mod service;
+mod service;
 mod socket_file;
-pub mod start;
+mod start;
 pub mod store;
+mod unit;
 pub mod vault;
 
+#[doc = include_str!("../ARCHITECTURE.md")]
+pub mod architecture {}
+
 pub use self::error::Error;
-pub use self::start::Daemon;
+pub use self::run::run;
+pub use self::start::{Daemon, Drained};

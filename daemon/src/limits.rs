@@ -108,6 +108,12 @@ pub const WHOLE_PAGE_BYTES: usize = PAGE_BYTES + 80 * 1024;
 /// How long connections may take to finish when the daemon drains.
 pub const DRAIN: Duration = Duration::from_secs(5);
 
+/// A client that says nothing for so long is not in the middle of asking, when another daemon takes the place of this one.
+pub const PAUSE: Duration = Duration::from_millis(100);
+
+/// For how long clients that go on asking are heard then.
+pub const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
 /// How long accepting pauses when the system has no file left for a connection.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -153,6 +159,10 @@ pub const SOCKET_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often a daemon looks whether its socket is still there.
 pub const SOCKET_LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// For how long a daemon that cannot start, and was passed a socket, tells those who connect why. systemd gives up a unit
+/// that is started 5 times within 10 s.
+pub const FAILED_START: Duration = Duration::from_secs(3);
 
 /// A daemon does not start where it may have fewer open files.
 pub const LEAST_FILES: u64 = OTHER_FILES + 16;

@@ -1,10 +1,10 @@
 //! The socket: binding it without taking it from anybody, and accepting connections.
 
 mod admission;
-pub mod grants;
+pub(crate) mod grants;
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,18 +18,19 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
-use self::admission::{admit, refuse};
+use self::admission::admit;
+pub(crate) use self::admission::refuse;
 use crate::error::Error;
 use crate::file_lock::FileLock;
 use crate::limits::{ACCEPT_PAUSE, DRAIN, MAX_CONNECTIONS, OTHER_FILES, SOCKET_LOOK_EVERY};
 use crate::peer::Allowed;
 use crate::service::Service;
-use crate::socket_file::{bind, file_at};
+use crate::socket_file::{self, bind, file_at};
 
 /// A bound socket. Dropping it removes the socket's file, unless the path leads elsewhere by then, and gives up the lock
 /// beside it.
 #[derive(Debug)]
-pub struct Socket {
+pub(crate) struct Socket {
     listener: Listener,
     endpoint: Endpoint,
     /// Which file the path led to when it was bound.
@@ -55,24 +56,46 @@ impl Socket {
     /// # Errors
     ///
     /// When another daemon has the socket, or the system refuses.
-    pub fn bind(endpoint: &Endpoint, allowed: &Allowed) -> Result<Self, Error> {
-        // The process's mask takes from others what they need to connect.
-        let mode = if allowed.has_others() { 0o666 } else { 0o600 };
+    pub(crate) fn bind(endpoint: &Endpoint, allowed: &Allowed) -> Result<Self, Error> {
+        let mode = mode(allowed);
         let (listener, lock) = bind(endpoint, mode)?;
         Ok(Self { listener, endpoint: endpoint.clone(), file: file_at(endpoint.path()), mode, lock: Some(lock) })
     }
 
-    /// A socket that was bound by whoever started the daemon, such as systemd. Its file stays when this is dropped.
+    /// A socket that was bound by systemd. Its file stays when this is dropped.
     ///
     /// # Errors
     ///
     /// When the system refuses.
-    pub fn inherited(listener: UnixListener, endpoint: &Endpoint) -> Result<Self, Error> {
+    pub(crate) fn inherited(listener: UnixListener, endpoint: &Endpoint) -> Result<Self, Error> {
         let path = endpoint.path();
         let refused = |source| Error::Io { action: "listen on", path: path.to_owned(), source };
         let listener = listener.set_nonblocking(true).and_then(|()| UdsListener::try_from(OwnedFd::from(listener)));
         let listener = listener.map_err(refused)?.into();
         Ok(Self { listener, endpoint: endpoint.clone(), file: file_at(path), mode: 0, lock: None })
+    }
+
+    /// The socket of the daemon whose place this one takes. It is this one's from now on.
+    ///
+    /// # Errors
+    ///
+    /// When another daemon has the lock beside it, or the system refuses.
+    pub(crate) fn taken_over(listener: UnixListener, endpoint: &Endpoint, allowed: &Allowed) -> Result<Self, Error> {
+        let lock = socket_file::lock(endpoint.path())?;
+        let mut socket = Self::inherited(listener, endpoint)?;
+        (socket.mode, socket.lock) = (mode(allowed), Some(lock));
+        Ok(socket)
+    }
+
+    /// Gives the socket to a successor, where it is the daemon's own: what connects from now on waits for it.
+    #[must_use]
+    pub(crate) fn give_way(&mut self) -> Option<UnixListener> {
+        self.lock.as_ref()?;
+        let Listener::UdSocket(listener) = &self.listener;
+        let given = rustix::io::fcntl_dupfd_cloexec(listener.as_fd(), 3).ok()?;
+        // Its file is the successor's to remove.
+        self.file = None;
+        Some(given.into())
     }
 
     /// Whether the path still leads to this socket.
@@ -106,7 +129,12 @@ impl Socket {
 
     /// Accepts connections and serves each in a task of its own, until the service's shutdown
     /// begins, or nobody can reach the socket any more. Answers those that are still open.
-    pub async fn accept(&mut self, service: &Arc<Service>, allowed: &Allowed, max_connections: usize) -> Connections {
+    pub(crate) async fn accept(
+        &mut self,
+        service: &Arc<Service>,
+        allowed: &Allowed,
+        max_connections: usize,
+    ) -> Connections {
         let mut connections = JoinSet::new();
         let mut number = 0_u64;
         let mut look = tokio::time::interval(SOCKET_LOOK_EVERY);
@@ -146,12 +174,17 @@ impl Socket {
     }
 }
 
+/// Who may try to connect. The process's mask takes from others what they need.
+fn mode(allowed: &Allowed) -> u32 {
+    if allowed.has_others() { 0o666 } else { 0o600 }
+}
+
 /// Connections that are being served.
-pub type Connections = JoinSet<Option<Stream>>;
+pub(crate) type Connections = JoinSet<Option<Stream>>;
 
 /// Waits for connections to finish what they were asked, but not for ever. Answers the streams of
 /// those that did: clients see them close, and take that as the end of the daemon.
-pub async fn drain(mut connections: Connections) -> Vec<Stream> {
+pub(crate) async fn drain(mut connections: Connections) -> Vec<Stream> {
     let mut streams = Vec::new();
     let all = async {
         while let Some(served) = connections.join_next().await {
@@ -167,7 +200,7 @@ pub async fn drain(mut connections: Connections) -> Vec<Stream> {
 
 /// How many of the files that the process may have open may be connections.
 #[must_use]
-pub fn max_connections() -> usize {
+pub(crate) fn max_connections() -> usize {
     let limit = getrlimit(Resource::Nofile).current;
     let files =
         limit.map_or(usize::MAX, |files| usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX));

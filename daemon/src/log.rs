@@ -3,6 +3,7 @@
 //! A line waits in memory for a moment, and a thread of its own writes what has come together: to wake it for each line
 //! costs more than the line. A reader that is stuck loses lines and delays nobody.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,7 +12,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::{Format, JsonFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::LogFormat;
 use crate::limits::{LOG_BACKLOG_BYTES, LOG_FILE_BYTES, LOG_PATIENCE, LOG_PAUSE};
@@ -21,7 +25,7 @@ use crate::limits::{LOG_BACKLOG_BYTES, LOG_FILE_BYTES, LOG_PATIENCE, LOG_PAUSE};
 /// # Errors
 ///
 /// When the file cannot be opened, or the system has no thread.
-pub fn init(level: LevelFilter, format: LogFormat, file: Option<&Path>) -> io::Result<Guard> {
+pub(crate) fn init(level: LevelFilter, format: LogFormat, file: Option<&Path>) -> io::Result<Guard> {
     let backlog = Arc::<Backlog>::default();
     let guard = match file {
         Some(path) => write_from(&backlog, BoundedFile::open(path)?)?,
@@ -29,7 +33,15 @@ pub fn init(level: LevelFilter, format: LogFormat, file: Option<&Path>) -> io::R
     };
     let colours = file.is_none() && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(Lines(backlog)).with_target(false);
+    let (text, json) = (Format::default().with_target(false), Format::default().json().flatten_event(true));
     match format {
+        LogFormat::Text if file.is_none() && is_journal() => {
+            lines.with_ansi(false).event_format(ForJournal(text.without_time())).init();
+        }
+        LogFormat::Json if file.is_none() && is_journal() => {
+            let json = ForJournal(json.with_target(false).without_time());
+            lines.fmt_fields(JsonFields::new()).event_format(json).init();
+        }
         LogFormat::Text => lines.with_ansi(colours).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
@@ -39,6 +51,37 @@ pub fn init(level: LevelFilter, format: LogFormat, file: Option<&Path>) -> io::R
         tracing::error!(place, "a defect of keyfobd: please report it");
     }));
     Ok(guard)
+}
+
+/// What a line of an error begins with in systemd's journal.
+pub(crate) const JOURNAL_ERROR: &str = "<3>";
+
+/// Whether standard error is systemd's journal, as it says in the environment: the device and the inode.
+#[must_use]
+pub(crate) fn is_journal() -> bool {
+    let found = rustix::fs::fstat(io::stderr()).map(|stat| format!("{}:{}", stat.st_dev, stat.st_ino));
+    std::env::var("JOURNAL_STREAM").is_ok_and(|stream| found.is_ok_and(|found| found == stream))
+}
+
+/// Lines for systemd's journal, which knows the time itself, and learns from a number in front how much they matter.
+struct ForJournal<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for ForJournal<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let priority = match *event.metadata().level() {
+            Level::ERROR => JOURNAL_ERROR,
+            Level::WARN => "<4>",
+            Level::INFO => "<6>",
+            Level::DEBUG | Level::TRACE => "<7>",
+        };
+        to.write_str(priority)?;
+        self.0.format_event(context, to, event)
+    }
 }
 
 /// Lines that wait to be written.
@@ -112,7 +155,7 @@ fn write_from(backlog: &Arc<Backlog>, mut to: impl Write + Send + 'static) -> io
 
 /// Writes what waits when it is dropped, unless that takes too long.
 #[derive(Debug)]
-pub struct Guard(Arc<Backlog>);
+pub(crate) struct Guard(Arc<Backlog>);
 
 impl Drop for Guard {
     fn drop(&mut self) {

@@ -10,11 +10,11 @@ const MAX_USERS: usize = 100;
 
 /// Connections that were refused and not told yet.
 #[derive(Debug, Default)]
-pub struct Refused(Mutex<BTreeMap<(u32, String), u64>>);
+pub(crate) struct Refused(Mutex<BTreeMap<(u32, String), u64>>);
 
 impl Refused {
     /// Takes note of one.
-    pub fn note(&self, uid: u32, code: &Code) {
+    pub(crate) fn note(&self, uid: u32, code: &Code) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (uid, code.as_str().to_owned());
         if counts.len() < MAX_USERS || counts.contains_key(&key) {
@@ -23,7 +23,7 @@ impl Refused {
     }
 
     /// Tells them.
-    pub fn tell(&self) {
+    pub(crate) fn tell(&self) {
         let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for ((uid, code), count) in counts {
             tracing::warn!(uid, code, count, "connections were refused");

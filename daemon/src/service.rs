@@ -9,18 +9,19 @@ mod status;
 mod unlocking;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use keyfob_proto::{
-    Call, Code, Fault, Paths, Request, ShutdownBegun, Sign, Signed, Stamp, Stamped, Subscribe, Subscribed,
+    Call, Code, Fault, Paths, Request, Shutdown, ShutdownBegun, Sign, Signed, Stamp, Stamped, StartedBy, Subscribe,
+    Subscribed,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-pub use self::caller::Caller;
-pub use self::granting::GrantSocket;
+pub(crate) use self::caller::Caller;
+pub(crate) use self::granting::GrantSocket;
 use self::idle::Idle;
 use self::quota::{creates, stores};
 use crate::access::Access;
@@ -29,15 +30,16 @@ use crate::actor::{Handle, Lane, Published};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::events::Subscription;
+use crate::process;
 use crate::refused::Refused;
 use crate::seal::{Depth, VaultKeys};
 use crate::vault::{Attempts, Kind, Mutation, Vault};
 
 /// A reply as JSON, or the fault.
-pub type Answer = Result<Zeroizing<Vec<u8>>, Fault>;
+pub(crate) type Answer = Result<Zeroizing<Vec<u8>>, Fault>;
 
 /// How a request is answered.
-pub enum Step {
+pub(crate) enum Step {
     /// By the actor; the answer will come.
     Mutation(oneshot::Receiver<Answer>),
     /// At once, but only when everything before it on its connection is answered.
@@ -48,11 +50,12 @@ pub enum Step {
 
 /// Everything that a connection needs.
 #[derive(Debug)]
-pub struct Service {
+pub(crate) struct Service {
     actor: Handle,
     published: Arc<Published>,
     clock: Clock,
     started: Instant,
+    started_by: StartedBy,
     paths: Paths,
     max_connections: usize,
     /// Where the sockets of new grants go, to be listened on.
@@ -68,12 +71,14 @@ pub struct Service {
     pub refused: Refused,
     /// Cancelled when the daemon is to drain and exit.
     pub shutdown: CancellationToken,
+    /// Whether another one is to take its place then.
+    gives_way: AtomicBool,
 }
 
 impl Service {
     /// The service of an actor, and the sockets of the grants that it makes.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         actor: Handle,
         published: Arc<Published>,
         config: &Config,
@@ -97,26 +102,28 @@ impl Service {
             accounts: Accounts::new(max_connections),
             refused: Refused::default(),
             shutdown,
+            gives_way: AtomicBool::new(false),
+            started_by: config.started_by,
         };
         (service, sockets)
     }
 
     /// What is published, and who has a part of it.
     #[must_use]
-    pub fn published(&self) -> &Arc<Published> {
+    pub(crate) fn published(&self) -> &Arc<Published> {
         &self.published
     }
 
     /// What time it is.
     #[must_use]
-    pub fn clock(&self) -> &Clock {
+    pub(crate) fn clock(&self) -> &Clock {
         &self.clock
     }
 
     /// Takes a request on. What can be checked without the vault is checked here, on the caller's
     /// time and not on the actor's.
     /// A mutation of somebody who is not the owner takes a `place` in the actor's queue.
-    pub async fn take(self: &Arc<Self>, request: Request, caller: &Caller, place: Option<Taken>) -> Step {
+    pub(crate) async fn take(self: &Arc<Self>, request: Request, caller: &Caller, place: Option<Taken>) -> Step {
         let may = caller.account.call().and_then(|()| caller.access.check(&request));
         match (may, &caller.access) {
             (Err(fault), _) => refuse(fault),
@@ -181,10 +188,7 @@ impl Service {
             Request::RevokeGrant(call) => answered(self.revoke_grant(call, by).await),
             Request::RevokeAllGrants(_) => answered(Ok(self.revoke_all_grants(by).await)),
             Request::Status(call) => self.read(call, |service, _| Ok(service.status())),
-            Request::Shutdown(call) => self.read(call, |service, _| {
-                service.shutdown.cancel();
-                Ok(ShutdownBegun {})
-            }),
+            Request::Shutdown(call) => self.read(call, Self::begin_shutdown),
             Request::Subscribe(call) => match check_subscription(&call) {
                 Ok(()) => Step::Subscribe(call),
                 Err(fault) => refuse(fault),
@@ -193,7 +197,7 @@ impl Service {
     }
 
     /// Begins a subscription.
-    pub fn subscribe(&self, call: Subscribe, caller: &Caller) -> (Answer, Subscription) {
+    pub(crate) fn subscribe(&self, call: Subscribe, caller: &Caller) -> (Answer, Subscription) {
         let (sequence, subscription) = match &caller.access {
             Access::Granted(grant) => grant.subscribe(call),
             Access::Owner => self.published.events.subscribe(call),
@@ -204,7 +208,7 @@ impl Service {
     }
 
     /// Locks the vault whenever its keys were not used for as long as the daemon was told; never ends.
-    pub async fn lock_when_idle(&self) {
+    pub(crate) async fn lock_when_idle(&self) {
         self.idle.lock_when_idle(&self.actor).await;
     }
 
@@ -241,6 +245,25 @@ impl Service {
     ) -> Step {
         let service = Arc::clone(self);
         Step::Read(Box::new(move || answer(&service, &call).map(|reply| encode(&reply))))
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "all reads are alike")]
+    fn begin_shutdown(&self, call: &Shutdown) -> Result<ShutdownBegun, Fault> {
+        if call.restart {
+            process::program().map_err(|error| {
+                let message = format!("{error}: `keyfob stop`, and the next command starts the one that is installed");
+                Fault::new(Code::NotStarted, message)
+            })?;
+            self.gives_way.store(true, Ordering::Relaxed);
+        }
+        self.shutdown.cancel();
+        Ok(ShutdownBegun {})
+    }
+
+    /// Whether the daemon is to give way to the program that is installed now.
+    #[must_use]
+    pub(crate) fn gives_way(&self) -> bool {
+        self.gives_way.load(Ordering::Relaxed)
     }
 
     fn sign(&self, call: &Sign) -> Result<Signed, Fault> {

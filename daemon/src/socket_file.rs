@@ -54,19 +54,23 @@ pub(crate) fn bind(endpoint: &Endpoint, mode: u32) -> Result<(Listener, FileLock
         private(dir).own()?;
     }
     check(endpoint)?;
-    // The lock makes looking and removing one step, against a daemon with another vault.
-    let lock_path = with_suffix(path, ".lock");
-    let holder = format!("pid {}", std::process::id());
-    let lock = FileLock::acquire(&lock_path, &holder, || false).map_err(|error| match error {
-        LockError::Held(holder) => Error::SocketHeld { path: path.to_owned(), holder },
-        source => Error::Lock { path: lock_path, source },
-    })?;
+    let lock = lock(path)?;
     remove_stale(path)?;
     let listener = listen(path).map_err(refused("listen on"))?;
     if mode != 0o600 {
         set_mode(path, mode).map_err(refused("open to others"))?;
     }
     Ok((listener, lock))
+}
+
+/// Takes the lock beside a socket. It makes looking and removing one step, against a daemon with another vault.
+pub(crate) fn lock(path: &Path) -> Result<FileLock, Error> {
+    let lock_path = with_suffix(path, ".lock");
+    let holder = format!("pid {}", std::process::id());
+    FileLock::acquire(&lock_path, &holder, || false).map_err(|error| match error {
+        LockError::Held(holder) => Error::SocketHeld { path: path.to_owned(), holder },
+        source => Error::Lock { path: lock_path, source },
+    })
 }
 
 /// Binds a socket that nobody else can connect to.

@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::future::Future;
-use std::os::unix::net::UnixStream;
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use interprocess::local_socket::tokio::Stream;
-use keyfob_proto::Listening;
+use keyfob_proto::{Listening, StartedBy};
+use sd_notify::NotifyState;
 use tokio::runtime;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,7 @@ use crate::file_lock::{FileLock, LockError};
 use crate::grants::sockets;
 use crate::limits::{MAX_AUDIT_DAYS, SOCKET_PATIENCE};
 use crate::listener::{self, Socket};
+use crate::passed::Bound;
 use crate::peer::Allowed;
 use crate::process;
 use crate::service::Service;
@@ -76,7 +79,8 @@ impl Daemon {
         };
         let allowed = Allowed::new(&config.allow_uids);
         let socket = match config.listener.take() {
-            Some(listener) => Socket::inherited(listener, &config.endpoint)?,
+            Some(Bound::BySystemd(listener)) => Socket::inherited(listener, &config.endpoint)?,
+            Some(Bound::ByPredecessor(listener)) => Socket::taken_over(listener, &config.endpoint, &allowed)?,
             None => Socket::bind(&config.endpoint, &allowed)?,
         };
         sockets::remove_left(&config.data_dir.join(sockets::LIST));
@@ -92,9 +96,8 @@ impl Daemon {
     }
 
     /// Serves until `stop` is ready or a client calls `shutdown`; then drains: takes no new
-    /// connection, finishes what was asked, closes the store. Answers the connections of those who wait for its end: they
-    /// see it when these are dropped.
-    pub async fn serve(self, stop: impl Future<Output = ()>) -> Vec<Stream> {
+    /// connection, finishes what was asked, closes the store.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Drained {
         let Self { config, allowed, mut socket, actor, handle, published, audit, mut lock } = self;
         let shutdown = CancellationToken::new();
         let max_connections = listener::max_connections();
@@ -122,13 +125,15 @@ impl Daemon {
                 }
             }
         };
+        process::tell_service_manager(&[NotifyState::Stopping]);
         // Whoever finds no socket any more and starts a daemon learns that this one is about to go.
         lock.mark_draining();
         // It may be gone, with the directory.
         let _ = fs::remove_file(config.data_dir.join(Listening::FILE));
+        let successor = if service.gives_way() { socket.give_way() } else { None };
         drop(socket);
         grants.close();
-        let streams = listener::drain(connections).await;
+        let waiting = listener::drain(connections).await;
         let _ = granted.await;
         // What was made in the last moment.
         grants.close();
@@ -140,8 +145,16 @@ impl Daemon {
         audit.into_iter().for_each(Writer::finish);
         info!("drained and stopped");
         drop(lock);
-        streams
+        Drained { waiting, successor }
     }
+}
+
+/// What is left of a daemon that has drained.
+pub struct Drained {
+    /// The connections of those who wait for its end: they see it when these are dropped.
+    pub waiting: Vec<Stream>,
+    /// The socket for the daemon that takes the place of this one, if one is to.
+    pub successor: Option<UnixListener>,
 }
 
 /// Runs the actor, which blocks on the disk, in a thread of its own.
@@ -160,9 +173,16 @@ fn run(actor: Actor) -> JoinHandle<()> {
 ///
 /// When it, or a directory that it is to be made in, belongs to another user; when others can enter it; when it holds
 /// something else than a vault, or cannot be written to.
-pub fn own_data_dir(config: &Config) -> Result<(), Error> {
-    check_data_dir(config)?;
-    private(config).own()
+pub(crate) fn own_data_dir(config: &Config) -> Result<(), Error> {
+    let owned = check_data_dir(config).and_then(|()| private(config).own());
+    owned.map_err(|error| match &error {
+        Error::Directory { source, .. } | Error::Io { source, .. }
+            if config.started_by == StartedBy::Systemd && source.kind() == io::ErrorKind::ReadOnlyFilesystem =>
+        {
+            Error::OutsideUnit { reason: error.to_string(), path: config.data_dir.clone() }
+        }
+        _ => error,
+    })
 }
 
 /// Whether a daemon could start with this data directory and this socket. Makes nothing.
@@ -170,7 +190,7 @@ pub fn own_data_dir(config: &Config) -> Result<(), Error> {
 /// # Errors
 ///
 /// Why it could not.
-pub fn check(config: &Config) -> Result<(), Error> {
+pub(crate) fn check(config: &Config) -> Result<(), Error> {
     check_data_dir(config)?;
     socket_file::check(&config.endpoint)
 }
@@ -209,7 +229,7 @@ fn say_where(config: &Config) -> Result<(), Error> {
     // On a full disk a file of nothing is left, and clients look where the socket is by default.
     let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &path));
     match written {
-        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
             tracing::warn!(%error, "nobody learns from the data directory where the daemon listens");
             Ok(())
         }

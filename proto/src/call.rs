@@ -171,9 +171,10 @@ macro_rules! for_each_call {
                 ///
                 /// Faults: none.
                 status(): Status => DaemonStatus = "status";
-                /// Stops the daemon: it answers, finishes what it was asked before, and exits.
+                /// Stops the daemon: it answers, finishes what it was asked before, and exits; or gives way to the program
+                /// that is installed now.
                 ///
-                /// Faults: none.
+                /// Faults: `ACCESS_DENIED`.
                 shutdown(): Shutdown => ShutdownBegun = "shutdown";
             }
             subscriptions {

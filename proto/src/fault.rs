@@ -120,6 +120,9 @@ codes! {
     LineTimeout = "LINE_TIMEOUT", -32000;
     /// The daemon is shutting down; the call had no effect.
     ShuttingDown = "SHUTTING_DOWN", -32000;
+    /// The daemon could not start, and the message says why. Somebody else, such as systemd, listens on its socket: the
+    /// next connection is another try.
+    NotStarted = "NOT_STARTED", -32000;
 }
 
 impl fmt::Display for Code {

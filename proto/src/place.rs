@@ -161,8 +161,10 @@ fn data_home() -> Result<PathBuf, PlaceError> {
 #[must_use]
 pub fn owned_by_another(path: &Path) -> Option<(PathBuf, u32)> {
     let own = rustix::process::getuid().as_raw();
+    // In a user namespace root may look like any other user that it does not have.
+    let root = fs::metadata("/").map_or(0, |metadata| metadata.uid());
     let owners = path.ancestors().filter_map(|dir| Some((dir.to_owned(), fs::metadata(dir).ok()?.uid())));
-    let mut foreign = owners.filter(|(_, owner)| *owner != own && *owner != 0);
+    let mut foreign = owners.filter(|(_, owner)| ![own, 0, root].contains(owner));
     foreign.next()
 }
 

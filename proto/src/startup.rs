@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 pub enum Startup {
     /// The daemon listens: connect now.
     Listening {
-        /// Its process.
-        pid: u32,
+        /// Its process. Absent: a unit of systemd listens, and starts the daemon with the first connection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pid: Option<u32>,
         /// Its socket.
         socket: PathBuf,
     },

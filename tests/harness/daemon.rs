@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use keyfob_proto::Endpoint;
+use keyfob_proto::{Endpoint, StartedBy};
 use keyfobd::Daemon;
 use keyfobd::clock::{Clock, ManualClock, Timestamp};
 use keyfobd::config::{Config, LockAfter};
@@ -55,6 +55,7 @@ impl TestDaemon {
             data_dir,
             is_default_dir: false,
             listener: None,
+            started_by: StartedBy::Command,
             allow_uids: Vec::new(),
             lock_after,
             audit_days: 30,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use keyfob_proto::MAX_SOCKET_PATH_BYTES;
 use keyfob_tests::{DaemonProcess, programs};
@@ -190,31 +190,4 @@ fn a_reader_of_the_one_line_is_not_kept_waiting_for_more() {
     let mut client = keyfob_tests::RawClient::connect(&dir.path().join("keyfob.sock"));
     client.call("shutdown", json!({}));
     assert_eq!(client.read_line(), None);
-}
-
-#[test]
-fn a_socket_that_was_passed_on_is_served_and_left() {
-    const PASS_ON: &str = "\
-import os, socket, sys
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[1])
-listener.listen()
-os.dup2(listener.fileno(), 3)
-os.set_inheritable(3, True)
-os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))
-os.execv(sys.argv[2], sys.argv[2:])";
-    if Command::new("python3").arg("-V").stdout(Stdio::null()).status().is_err() {
-        return crate::skipped("there is no python3 to pass a socket on");
-    }
-    let dir = directory();
-    let daemon = DaemonProcess::command(dir.path());
-    let mut python = Command::new("python3");
-    python.arg("-c").arg(PASS_ON).arg(dir.path().join("keyfob.sock"));
-    python.arg(daemon.get_program()).args(daemon.get_args());
-    let mut daemon = DaemonProcess::spawn(python, dir.path()).unwrap();
-    daemon.connect().call("createApiKeyPair", json!({}));
-    daemon.connect().call("shutdown", json!({}));
-    assert!(daemon.child.wait().unwrap().success());
-    assert!(dir.path().join("keyfob.sock").exists(), "it is not the daemon's to remove");
-    assert!(!dir.path().join("keyfob.sock.lock").exists());
 }

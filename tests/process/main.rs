@@ -11,6 +11,7 @@ mod kill;
 mod lifecycle;
 #[cfg(target_os = "linux")] // which tells what a process uses
 mod neighbours;
+mod passed;
 mod reach;
 mod readme;
 mod secrets;

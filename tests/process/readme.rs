@@ -1,4 +1,4 @@
-//! The example of the README in another language, run as it stands there.
+//! What pages say: the example of the README in another language, run as it stands there, and the names of tests.
 
 use std::io::ErrorKind;
 use std::process::Command;
@@ -42,4 +42,16 @@ fn stamps(language: &str, interpreter: &str, flag: &str) {
 #[test]
 fn the_python_example_stamps() {
     stamps("python", "python3", "-c");
+}
+
+#[test]
+fn every_test_that_the_architecture_page_names_is_there() {
+    let page = include_str!("../../daemon/ARCHITECTURE.md");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let named: Vec<_> = page.split('`').filter_map(|text| text.split_once(".rs: ")).collect();
+    assert!(named.len() > 40, "the page names its tests as `file.rs: function`");
+    for (file, name) in named {
+        let text = std::fs::read_to_string(root.join(format!("{file}.rs"))).unwrap_or_default();
+        assert!(text.contains(&format!("fn {name}(")), "{file}.rs has no test {name}");
+    }
 }

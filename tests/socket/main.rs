@@ -11,3 +11,4 @@ mod expiry;
 mod grants;
 mod limits;
 mod order;
+mod private_keys;

@@ -51,6 +51,9 @@ pub(super) enum Failure {
         /// The system's reason.
         source: io::Error,
     },
+    /// The service manager refuses, or is not there.
+    #[error("{0}")]
+    Service(String),
     /// The tour saw something that it should not.
     #[error("the tour went wrong: {0}")]
     Tour(&'static str),
@@ -77,6 +80,7 @@ impl Failure {
             | Self::Declined
             | Self::Unwell
             | Self::Diagnosed(_)
+            | Self::Service(_)
             | Self::Tour(_) => Exit::Failed,
         }
     }

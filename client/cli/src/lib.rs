@@ -29,6 +29,8 @@ mod log;
 mod man;
 mod output;
 mod private_key;
+mod restart;
+mod service;
 mod session;
 mod show;
 mod sign;
@@ -158,7 +160,8 @@ Daemon:
   watch          Print the vault's events as they come
   doctor         Look at everything, and say what to do
   log            Show the daemon's log
-  stop           Stop the daemon
+  stop, restart  Stop it; replace it by the one that is installed now
+  service        Have systemd or launchd start it (service --help)
 
 More:
   tour           See it work, on a throw-away vault
@@ -220,6 +223,9 @@ enum Command {
     Doctor(doctor::Doctor),
     Log(log::Log),
     Stop(stop::Stop),
+    Restart(restart::Restart),
+    #[command(subcommand)]
+    Service(service::Service),
     Tour(tour::Tour),
     Completions(completions::Completions),
     Man(man::Man),
@@ -287,6 +293,8 @@ impl Session<'_, '_> {
             Command::Doctor(command) => command.run(self),
             Command::Log(command) => command.run(self),
             Command::Stop(command) => command.run(self),
+            Command::Restart(command) => command.run(self),
+            Command::Service(command) => command.run(self),
             Command::Tour(command) => command.run(self),
             Command::Completions(command) => command.run(self),
             Command::Man(command) => command.run(self, Cli::command()),

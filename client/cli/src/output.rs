@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use keyfob_proto::{KeySource, Session, SessionKey};
+use keyfob_proto::{KeySource, Session, SessionKey, StartedBy};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -99,6 +99,17 @@ pub(super) fn wrapping_key(source: KeySource) -> &'static str {
         KeySource::Keyring => "wrapping key from the platform's keyring",
         KeySource::Credential => "wrapping key from systemd's credential",
         _ => "wrapping key from a source that this release does not know",
+    }
+}
+
+/// Who started a daemon.
+pub(super) fn name_of_starter(starter: StartedBy) -> &'static str {
+    match starter {
+        StartedBy::Systemd => "systemd",
+        StartedBy::Launchd => "launchd",
+        StartedBy::Client => "the first command or app that needed it",
+        StartedBy::Command => "somebody who ran keyfobd",
+        _ => "something that this release does not know",
     }
 }
 

@@ -4,7 +4,7 @@ use std::env;
 use std::io::Write;
 
 use keyfob::{Access, Client, Error};
-use keyfob_proto::{Code, KeySource, Place, SessionKey};
+use keyfob_proto::{Code, DaemonStatus, KeySource, Place, SessionKey};
 use zeroize::Zeroizing;
 
 use super::arguments::Named;
@@ -19,14 +19,28 @@ pub(super) struct Session<'a, 'io> {
 
 impl Session<'_, '_> {
     /// A connection to the vault, whose daemon is started if need be.
-    pub(super) fn connect(&self) -> Result<Client, Failure> {
+    pub(super) fn connect(&mut self) -> Result<Client, Failure> {
         let access = self.access()?;
-        let connected = if self.options.no_start {
-            Client::connect_blocking(&access)
+        let client = if self.options.no_start {
+            Client::connect_blocking(&access)?
         } else {
-            Client::connect_or_start_blocking(&access)
+            Client::connect_or_start_blocking(&access)?
         };
-        Ok(connected?)
+        // Not in JSON, whose readers ask `status` themselves.
+        if !self.output.json {
+            self.tell_of_older(&client.status().wait()?)?;
+        }
+        Ok(client)
+    }
+
+    /// Says that the daemon is of an older release than this command, if it is: an upgrade leaves the one that runs.
+    fn tell_of_older(&mut self, status: &DaemonStatus) -> Result<(), Failure> {
+        let (running, own) = (&status.daemon_version, env!("CARGO_PKG_VERSION"));
+        if status.grant.is_none() && numbers(running) < numbers(own) {
+            let message = format!("keyfobd {running} runs, and {own} is installed: `keyfob restart` replaces it");
+            self.output.note(message)?;
+        }
+        Ok(())
     }
 
     /// The vault that is meant.
@@ -102,5 +116,21 @@ impl Session<'_, '_> {
             return Err(Failure::Input(message));
         }
         self.confirm(yes, question)
+    }
+}
+
+/// A release as numbers that can be compared.
+fn numbers(version: &str) -> Vec<u64> {
+    version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn releases_are_compared_by_their_numbers() {
+        assert!(numbers("0.9.10") < numbers("0.10.0") && numbers("0.1.0") < numbers("0.1.1"));
+        assert!(numbers("1.0.0-rc.1") <= numbers("1.0.0"));
     }
 }

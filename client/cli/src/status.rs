@@ -5,7 +5,7 @@ use keyfob_proto::{Counts, DaemonStatus, GrantTerms, Health, LockStatus, MemoryS
 
 use super::escape::printable;
 use super::grants::{ends, gives};
-use super::output::{name, wrapping_key};
+use super::output::{name, name_of_starter, wrapping_key};
 use super::time::span;
 use super::{Failure, Session};
 
@@ -35,6 +35,7 @@ fn text(status: &DaemonStatus) -> String {
         ("daemon", Some(format!("keyfobd {daemon_version}, protocol {protocol_version}{pid}"))),
         ("grant", status.grant.as_ref().map(grant)),
         ("running for", status.uptime_seconds.map(span)),
+        ("started by", status.started_by.map(|starter| name_of_starter(starter).to_owned())),
         ("health", status.health.map(|health| health_text(health).to_owned())),
         ("storage", status.storage.as_ref().map(storage)),
         ("lock", Some(lock(&status.lock))),

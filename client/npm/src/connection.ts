@@ -14,7 +14,7 @@ export interface Loss {
 }
 
 /** With these the daemon refuses a connection before it reads anything. */
-const REFUSALS: ReadonlySet<string> = new Set(["ACCESS_DENIED", "TOO_MANY_CONNECTIONS"]);
+const REFUSALS: ReadonlySet<string> = new Set(["ACCESS_DENIED", "TOO_MANY_CONNECTIONS", "NOT_STARTED"]);
 
 /** One connection to a daemon. It matches answers with calls, and never connects again. */
 export class Connection {

@@ -221,7 +221,7 @@ impl Connection {
 
 /// Whether a fault means that the daemon serves nothing of what was sent on the connection.
 fn turns_away(code: &Code) -> bool {
-    matches!(code, Code::AccessDenied | Code::TooManyConnections)
+    matches!(code, Code::AccessDenied | Code::TooManyConnections | Code::NotStarted)
 }
 
 /// Hands out the answer to a call. Answers come in the order of the calls.

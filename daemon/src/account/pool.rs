@@ -14,7 +14,7 @@ pub(super) struct Pool {
 
 /// Some of a [`Pool`]; given back when it is dropped.
 #[derive(Debug)]
-pub struct Taken(Vec<OwnedSemaphorePermit>);
+pub(crate) struct Taken(Vec<OwnedSemaphorePermit>);
 
 impl Pool {
     /// So much.
@@ -41,7 +41,7 @@ impl Pool {
 
 impl Taken {
     /// Gives back what is over so many bytes, of what counts in KiB.
-    pub fn shrink(&mut self, bytes: usize) {
+    pub(crate) fn shrink(&mut self, bytes: usize) {
         for permit in &mut self.0 {
             drop(permit.split(permit.num_permits().saturating_sub(bytes.div_ceil(1024))));
         }

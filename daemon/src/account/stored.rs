@@ -10,7 +10,7 @@ use crate::vault::Vault;
 /// What somebody who is not the vault's own user has stored since the daemon started. Who did is not kept in the vault;
 /// so all of them together have no more than half of what it may hold.
 #[derive(Debug, Default)]
-pub struct Stored {
+pub(crate) struct Stored {
     key_pairs: HashSet<PublicKey>,
     /// The sessions, and how many bytes each takes.
     sessions: HashMap<SessionKey, usize>,
@@ -22,7 +22,7 @@ impl Stored {
     /// # Errors
     ///
     /// `LIMIT_REACHED`.
-    pub fn check_key_pair(&mut self, vault: &Vault) -> Result<(), Fault> {
+    pub(crate) fn check_key_pair(&mut self, vault: &Vault) -> Result<(), Fault> {
         if self.key_pairs.len() >= USER_KEY_PAIRS {
             self.key_pairs.retain(|key| vault.is_unused(key));
         }
@@ -39,7 +39,7 @@ impl Stored {
     /// # Errors
     ///
     /// `LIMIT_REACHED`.
-    pub fn check_session(&mut self, key: &SessionKey, bytes: usize, vault: &Vault) -> Result<(), Fault> {
+    pub(crate) fn check_session(&mut self, key: &SessionKey, bytes: usize, vault: &Vault) -> Result<(), Fault> {
         let replaced = self.sessions.get(key).copied();
         let is_full = |sessions: &HashMap<SessionKey, usize>| {
             let too_many = replaced.is_none() && sessions.len() >= USER_SESSIONS;
@@ -60,12 +60,12 @@ impl Stored {
     }
 
     /// A key pair was created.
-    pub fn created(&mut self, key: PublicKey) {
+    pub(crate) fn created(&mut self, key: PublicKey) {
         self.key_pairs.insert(key);
     }
 
     /// A session was stored.
-    pub fn stored(&mut self, key: SessionKey, bytes: usize) {
+    pub(crate) fn stored(&mut self, key: SessionKey, bytes: usize) {
         self.sessions.insert(key, bytes);
     }
 }

@@ -17,14 +17,14 @@ pub(super) enum Submission {
 
 /// The way to the actor. When the last one is dropped the actor finishes its work and ends.
 #[derive(Clone)]
-pub struct Handle {
+pub(crate) struct Handle {
     owner: mpsc::Sender<Submission>,
     others: mpsc::Sender<Submission>,
 }
 
 /// Whose mutation it is: those of the owner and of others take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
+pub(crate) enum Lane {
     /// The vault's own user's, or root's.
     Owner,
     /// Another user's, or one through a grant.
@@ -38,7 +38,7 @@ impl Handle {
 
     /// Hands a mutation in. The answer comes when it is durable; `encode` makes what the caller
     /// wants of the reply. Waits while the queue is full; mutations of one lane stay in order.
-    pub async fn submit<M: Mutation<Reply: Send>, T: Send + 'static>(
+    pub(crate) async fn submit<M: Mutation<Reply: Send>, T: Send + 'static>(
         &self,
         mutation: M,
         (by, lane): (Option<By>, Lane),

@@ -15,7 +15,7 @@ impl Handle {
     /// # Errors
     ///
     /// `SHUTTING_DOWN`.
-    pub async fn lock(&self, by: Option<By>) -> Result<bool, Fault> {
+    pub(crate) async fn lock(&self, by: Option<By>) -> Result<bool, Fault> {
         self.act(move |actor| Ok(actor.lock(by))).await
     }
 
@@ -25,7 +25,7 @@ impl Handle {
     ///
     /// `WRONG_PASSPHRASE`, or `KEY_UNAVAILABLE` where it is no passphrase, when this is not its key; `KEY_UNAVAILABLE`
     /// when its root key is not that of the records; `SHUTTING_DOWN`.
-    pub async fn unlock(&self, wrapping: Key, by: Option<By>) -> Result<bool, Fault> {
+    pub(crate) async fn unlock(&self, wrapping: Key, by: Option<By>) -> Result<bool, Fault> {
         self.act(move |actor| actor.unlock(&wrapping, by)).await
     }
 
@@ -34,7 +34,7 @@ impl Handle {
     /// # Errors
     ///
     /// As [`Handle::unlock`].
-    pub async fn check(&self, wrapping: Key) -> Result<(), Fault> {
+    pub(crate) async fn check(&self, wrapping: Key) -> Result<(), Fault> {
         self.act(move |actor| actor.unlocked(&wrapping).map(drop)).await
     }
 
@@ -44,7 +44,7 @@ impl Handle {
     /// # Errors
     ///
     /// `VAULT_LOCKED`, `STORAGE_ERROR`, `SHUTTING_DOWN`.
-    pub async fn rekey(&self, origin: Origin, wrapping: Key, by: By) -> Result<u64, Fault> {
+    pub(crate) async fn rekey(&self, origin: Origin, wrapping: Key, by: By) -> Result<u64, Fault> {
         self.act(move |actor| actor.rekey(&origin, &wrapping, by)).await
     }
 }
@@ -56,7 +56,7 @@ impl Actor {
     /// # Errors
     ///
     /// `KEY_UNAVAILABLE`. It stays locked.
-    pub fn unlock_by_itself(&mut self) -> Result<(), Fault> {
+    pub(crate) fn unlock_by_itself(&mut self) -> Result<(), Fault> {
         if self.store.origin().kind() == KeySource::Passphrase {
             return Ok(());
         }

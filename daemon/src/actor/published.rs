@@ -11,7 +11,7 @@ use crate::vault::Vault;
 
 /// What everybody may look at while the actor works.
 #[derive(Debug)]
-pub struct Published {
+pub(crate) struct Published {
     vault: RwLock<Arc<Vault>>,
     /// The one place of the vault's keys. Whoever opens a record holds this meanwhile: so the keys are those of the
     /// vault that is read, and whoever locks the vault waits until nobody has them in hand.
@@ -56,13 +56,13 @@ impl Published {
 
     /// The vault as the last commit left it.
     #[must_use]
-    pub fn vault(&self) -> Arc<Vault> {
+    pub(crate) fn vault(&self) -> Arc<Vault> {
         Arc::clone(&self.vault.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Does something that opens records, or signs: with the vault as the last commit left it, and its keys while it is
     /// unlocked. What it returns must hold no key.
-    pub fn open<T>(&self, depth: Depth, work: impl FnOnce(&Vault, Option<&VaultKeys>) -> T) -> T {
+    pub(crate) fn open<T>(&self, depth: Depth, work: impl FnOnce(&Vault, Option<&VaultKeys>) -> T) -> T {
         let keys = self.keys();
         let vault = self.vault();
         on_wiped_stack(depth, || work(&vault, keys.open.as_ref()))
@@ -70,37 +70,37 @@ impl Published {
 
     /// Whether the vault is locked.
     #[must_use]
-    pub fn is_locked(&self) -> bool {
+    pub(crate) fn is_locked(&self) -> bool {
         self.keys().open.is_none()
     }
 
     /// Where the wrapping key comes from.
     #[must_use]
-    pub fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         self.keys().origin.clone()
     }
 
     /// Why nothing can be put any more, if that is so.
     #[must_use]
-    pub fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         self.failure.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Mutations that took effect since the start.
     #[must_use]
-    pub fn mutations(&self) -> u64 {
+    pub(crate) fn mutations(&self) -> u64 {
         self.mutations.load(Ordering::Relaxed)
     }
 
     /// Times that the disk was waited for since the start.
     #[must_use]
-    pub fn flushes(&self) -> u64 {
+    pub(crate) fn flushes(&self) -> u64 {
         self.flushes.load(Ordering::Relaxed)
     }
 
     /// The size of the store's file in bytes.
     #[must_use]
-    pub fn store_bytes(&self) -> u64 {
+    pub(crate) fn store_bytes(&self) -> u64 {
         self.store_bytes.load(Ordering::Relaxed)
     }
 

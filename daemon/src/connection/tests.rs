@@ -35,6 +35,7 @@ async fn served_when_free(sent: &[u8], taken: Duration) -> String {
         data_dir,
         is_default_dir: false,
         listener: None,
+        started_by: keyfob_proto::StartedBy::Command,
         allow_uids: Vec::new(),
         lock_after: LockAfter::Never,
         audit_days: 0,

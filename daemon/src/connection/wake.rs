@@ -3,12 +3,13 @@
 use std::io;
 
 use tokio::io::AsyncReadExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::Connection;
 use crate::access::Access;
 use crate::account::Taken;
 use crate::events::Subscription;
+use crate::limits::PAUSE;
 use crate::service::{Answer, Caller};
 
 /// What the connection woke up for.
@@ -33,11 +34,24 @@ impl Connection {
             answer = self.pending.first_answer() => Wake::Answered(answer),
             place = place, if may_read && waits => Wake::Place(place),
             read = async { stream.read_buf(self.inbox.space()).await }, if may_read && !waits => Wake::Read(read),
-            event = next_event(&mut self.subscription) => event,
+            event = next_event(&mut self.subscription, &self.caller) => event,
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Wake::TimedOut,
             () = self.service.shutdown.cancelled() => Wake::Drain,
             () = ended(&self.caller) => Wake::Drain,
         }
+    }
+}
+
+impl Connection {
+    /// When another daemon is to take the place of this one, whoever is in the middle of asking is heard until they pause.
+    /// Answers whether there is more to take.
+    pub(super) async fn hears_more(&mut self, end: Instant) -> bool {
+        if !self.service.gives_way() || self.inbox.waits_for_place() {
+            return false;
+        }
+        let (mut stream, pause) = (&self.stream, end.min(Instant::now() + PAUSE));
+        let read = timeout_at(pause, stream.read_buf(self.inbox.space())).await;
+        matches!(read, Ok(Ok(bytes)) if bytes > 0)
     }
 }
 
@@ -49,9 +63,14 @@ async fn ended(caller: &Caller) {
     }
 }
 
-async fn next_event(subscription: &mut Option<Subscription>) -> Wake {
-    match subscription {
-        Some(subscription) => subscription.next().await.map_or(Wake::Drain, Wake::Event),
-        None => std::future::pending().await,
+async fn next_event(subscription: &mut Option<Subscription>, caller: &Caller) -> Wake {
+    let Some(subscription) = subscription else { return std::future::pending().await };
+    let Some(mut event) = subscription.next().await else { return Wake::Drain };
+    if !caller.access.is_owner()
+        && let Some(by) = &mut event.by
+    {
+        // Who has which grant is the owner's to know.
+        by.grant = None;
     }
+    Wake::Event(event)
 }

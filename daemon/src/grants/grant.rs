@@ -20,7 +20,7 @@ use crate::vault::{Announcement, Part, Vault};
 
 /// What is given, to whom and for how long.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub(crate) struct Terms {
     /// What it is called.
     pub name: GrantName,
     /// What may be done.
@@ -43,7 +43,7 @@ pub struct Terms {
 
 /// A part of the vault that was given.
 #[derive(Debug)]
-pub struct Grant {
+pub(crate) struct Grant {
     terms: Terms,
     socket: PathBuf,
     /// Which file the path led to when the socket was made.
@@ -72,7 +72,7 @@ impl Grant {
     /// A grant with a socket at this path. Once it is among the others it has to [look](Self::look) which of its
     /// sessions there are.
     #[must_use]
-    pub fn new(terms: Terms, socket: PathBuf) -> Self {
+    pub(crate) fn new(terms: Terms, socket: PathBuf) -> Self {
         let state = State {
             active: only(terms.sessions.as_deref()).cloned(),
             created: Arc::default(),
@@ -95,13 +95,13 @@ impl Grant {
 
     /// What is given.
     #[must_use]
-    pub fn terms(&self) -> &Terms {
+    pub(crate) fn terms(&self) -> &Terms {
         &self.terms
     }
 
     /// The path of its socket.
     #[must_use]
-    pub fn socket(&self) -> &Path {
+    pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }
 
@@ -119,35 +119,35 @@ impl Grant {
 
     /// What of the vault it gives.
     #[must_use]
-    pub fn part(&self) -> Part {
+    pub(crate) fn part(&self) -> Part {
         self.state().part(&self.terms)
     }
 
     /// What a fault says may be done.
     #[must_use]
-    pub fn granted(&self) -> Granted {
+    pub(crate) fn granted(&self) -> Granted {
         Granted { may: self.terms.may.clone(), session_keys: self.session_keys() }
     }
 
     /// Cancelled when it has ended.
     #[must_use]
-    pub fn ended(&self) -> &CancellationToken {
+    pub(crate) fn ended(&self) -> &CancellationToken {
         &self.ended
     }
 
     /// A subscription to what happens to its sessions, and the number of the last event before it.
     #[must_use]
-    pub fn subscribe(&self, wanted: Subscribe) -> (u64, Subscription) {
+    pub(crate) fn subscribe(&self, wanted: Subscribe) -> (u64, Subscription) {
         self.events.subscribe(wanted)
     }
 
     /// A session was stored or chosen to be the active one there.
-    pub fn activate(&self, key: &SessionKey) {
+    pub(crate) fn activate(&self, key: &SessionKey) {
         self.state().active = Some(key.clone());
     }
 
     /// A session was cleared; it is not the active one any more, unless there is only one name.
-    pub fn deactivate(&self, key: &SessionKey) {
+    pub(crate) fn deactivate(&self, key: &SessionKey) {
         let is_only = only(self.terms.sessions.as_deref()).is_some();
         let mut state = self.state();
         if !is_only && state.active.as_ref() == Some(key) {
@@ -156,12 +156,12 @@ impl Grant {
     }
 
     /// A key pair was created through it.
-    pub fn created(&self, key: PublicKey) {
+    pub(crate) fn created(&self, key: PublicKey) {
         Arc::make_mut(&mut self.state().created).insert(key);
     }
 
     /// Forgets the key pairs that were created through it and that a session names, or nobody has, by now.
-    pub fn forget_created(&self, vault: impl FnOnce() -> Arc<Vault>) {
+    pub(crate) fn forget_created(&self, vault: impl FnOnce() -> Arc<Vault>) {
         let mut state = self.state();
         // The vault as it is now: one of before has no key pair that was noted since.
         let vault = vault();
@@ -171,20 +171,20 @@ impl Grant {
     /// Looks which of its sessions there are. Answers whether it may be used: one that names sessions and may store
     /// none is of no use without them.
     #[must_use]
-    pub fn look(&self, vault: &Vault) -> bool {
+    pub(crate) fn look(&self, vault: &Vault) -> bool {
         let mut state = self.state();
         state.present = state.part(&self.terms).present(vault);
         self.terms.sessions.is_none() || self.terms.may.contains(Permission::Store) || !state.present.is_empty()
     }
 
     /// Notes a connection that came, or went.
-    pub fn connected(&self, is_open: bool) {
+    pub(crate) fn connected(&self, is_open: bool) {
         let mut state = self.state();
         state.connections = if is_open { state.connections + 1 } else { state.connections.saturating_sub(1) };
     }
 
     /// Takes note of a call that was refused.
-    pub fn refuse(&self, method: &'static str, code: &Code) {
+    pub(crate) fn refuse(&self, method: &'static str, code: &Code) {
         self.state().usage.refuse(method, code);
     }
 
@@ -194,7 +194,7 @@ impl Grant {
 
     /// What its users may know of it, and subscribers.
     #[must_use]
-    pub fn told(&self) -> GrantTerms {
+    pub(crate) fn told(&self) -> GrantTerms {
         let Terms { name, may, uid, expires_at, uses, calls_per_second, until_disconnect, .. } = self.terms.clone();
         GrantTerms {
             name,
@@ -210,7 +210,7 @@ impl Grant {
 
     /// What the vault's own user is told.
     #[must_use]
-    pub fn entry(&self) -> GrantEntry {
+    pub(crate) fn entry(&self) -> GrantEntry {
         let grant = self.told();
         let state = self.state();
         GrantEntry {

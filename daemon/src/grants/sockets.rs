@@ -13,14 +13,14 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use crate::socket_file::{check, listen, set_mode};
 
 /// The file in the data directory in which it is noted which sockets there are.
-pub const LIST: &str = "grants";
+pub(crate) const LIST: &str = "grants";
 
 /// Where the socket of a grant is that names no path: beside the vault's own.
 ///
 /// # Errors
 ///
 /// `SOCKET_UNAVAILABLE` when the user that the grant is for cannot reach it.
-pub fn beside(vault: &Path, name: &GrantName, uid: Option<u32>) -> Result<PathBuf, Fault> {
+pub(crate) fn beside(vault: &Path, name: &GrantName, uid: Option<u32>) -> Result<PathBuf, Fault> {
     let dir = vault.parent().unwrap_or(Path::new("/"));
     let is_closed = fs::metadata(dir).is_ok_and(|metadata| metadata.permissions().mode() & 0o011 == 0);
     match uid.filter(|uid| *uid != 0 && *uid != own_uid() && is_closed) {
@@ -37,7 +37,7 @@ pub fn beside(vault: &Path, name: &GrantName, uid: Option<u32>) -> Result<PathBu
 /// # Errors
 ///
 /// `SOCKET_UNAVAILABLE`: nobody can have that path, its directory is not there, or something is in its place.
-pub fn bind(path: &Path, uid: Option<u32>) -> Result<Listener, Fault> {
+pub(crate) fn bind(path: &Path, uid: Option<u32>) -> Result<Listener, Fault> {
     if !path.is_absolute() {
         return Err(unavailable("the path of a grant's socket begins with /"));
     }
@@ -61,7 +61,7 @@ pub fn bind(path: &Path, uid: Option<u32>) -> Result<Listener, Fault> {
 }
 
 /// Removes a socket. It may be gone, with its directory.
-pub fn remove(path: &Path) {
+pub(crate) fn remove(path: &Path) {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
     if is_socket && let Err(error) = fs::remove_file(path) {
         tracing::warn!(%error, "the socket of a grant that has ended is still there");
@@ -73,7 +73,7 @@ pub fn remove(path: &Path) {
 /// # Errors
 ///
 /// `SOCKET_UNAVAILABLE`: then none may be made, for nobody would remove it after a kill.
-pub fn note<'a>(list: &Path, sockets: impl Iterator<Item = &'a Path>) -> Result<(), Fault> {
+pub(crate) fn note<'a>(list: &Path, sockets: impl Iterator<Item = &'a Path>) -> Result<(), Fault> {
     let sockets: Vec<&Path> = sockets.collect();
     let written = if sockets.is_empty() {
         fs::remove_file(list).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
@@ -86,7 +86,7 @@ pub fn note<'a>(list: &Path, sockets: impl Iterator<Item = &'a Path>) -> Result<
 }
 
 /// Removes what a daemon that was killed left behind.
-pub fn remove_left(list: &Path) {
+pub(crate) fn remove_left(list: &Path) {
     let Ok(text) = fs::read(list) else { return };
     let sockets: Vec<PathBuf> = serde_json::from_slice(&text).unwrap_or_default();
     for socket in &sockets {

@@ -47,7 +47,7 @@ impl Usage {
 
 /// Who uses a grant.
 #[derive(Clone, Debug)]
-pub struct Used {
+pub(crate) struct Used {
     /// Their connection.
     pub by: By,
     /// Their program's file, where the system tells.
@@ -56,7 +56,7 @@ pub struct Used {
 
 /// A use under way. Dropped before it succeeded it does not count.
 #[derive(Debug)]
-pub struct Use {
+pub(crate) struct Use {
     grant: Arc<Grant>,
 }
 
@@ -66,7 +66,7 @@ impl Grant {
     /// # Errors
     ///
     /// `ACCESS_DENIED` when the grant has ended; `LIMIT_REACHED` when as many are under way as are left.
-    pub fn begin(self: &Arc<Self>, now: Timestamp) -> Result<Use, Fault> {
+    pub(crate) fn begin(self: &Arc<Self>, now: Timestamp) -> Result<Use, Fault> {
         self.check(now)?;
         let mut state = self.state();
         if state.has_ended {
@@ -87,7 +87,7 @@ impl Grant {
     /// # Errors
     ///
     /// `ACCESS_DENIED`.
-    pub fn check(&self, now: Timestamp) -> Result<(), Fault> {
+    pub(crate) fn check(&self, now: Timestamp) -> Result<(), Fault> {
         if !self.has_ended() && now < self.terms().expires_at {
             return Ok(());
         }
@@ -95,7 +95,7 @@ impl Grant {
     }
 
     /// Waits until what was begun before the end is done.
-    pub async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         loop {
             let settled = self.settled.notified();
             if self.state().usage.begun == 0 {
@@ -113,7 +113,7 @@ fn has_ended() -> Fault {
 impl Use {
     /// It succeeded. Answers whether it was the last.
     #[must_use]
-    pub fn succeed(self, method: &'static str, Used { by, program }: Used, now: Timestamp) -> bool {
+    pub(crate) fn succeed(self, method: &'static str, Used { by, program }: Used, now: Timestamp) -> bool {
         let mut state = self.grant.state();
         let usage = &mut state.usage;
         usage.used += 1;

@@ -47,7 +47,7 @@ pub(super) async fn admit(
 }
 
 /// Tells somebody why they are not served.
-pub(super) async fn refuse(mut stream: &Stream, fault: &Fault) {
+pub(crate) async fn refuse(mut stream: &Stream, fault: &Fault) {
     let mut line = Vec::new();
     write_fault(&mut line, None, fault);
     // They may have hung up already.

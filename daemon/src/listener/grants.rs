@@ -20,7 +20,7 @@ use crate::peer;
 use crate::service::{Caller, GrantSocket, Service};
 
 /// Serves the sockets of grants as they are made, until the daemon drains.
-pub async fn accept(mut sockets: UnboundedReceiver<GrantSocket>, service: Arc<Service>) {
+pub(crate) async fn accept(mut sockets: UnboundedReceiver<GrantSocket>, service: Arc<Service>) {
     let mut tell = interval(TELL_REFUSALS_EVERY);
     let mut tasks = JoinSet::new();
     loop {

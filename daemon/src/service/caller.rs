@@ -13,7 +13,7 @@ use crate::peer;
 
 /// Who is at the other end of a connection. Dropped when it ends, and with it the grants that were made for as long.
 #[derive(Debug)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The kernel's word.
     pub by: By,
     /// What they may do.
@@ -29,13 +29,13 @@ pub struct Caller {
 impl Caller {
     /// A caller who may do this.
     #[must_use]
-    pub fn new(by: By, access: Access, account: Arc<Account>, grants: Grants) -> Self {
+    pub(crate) fn new(by: By, access: Access, account: Arc<Account>, grants: Grants) -> Self {
         let program = if matches!(access, Access::Granted(_)) { peer::program(by.pid) } else { None };
         Self { by, access, account, program, grants, tied: Mutex::default() }
     }
 
     /// Takes note of an answer: the owner is told of what is refused to those who have a grant.
-    pub fn note(&self, method: &'static str, answer: &Answer) {
+    pub(crate) fn note(&self, method: &'static str, answer: &Answer) {
         if let (Access::Granted(grant), Err(fault)) = (&self.access, answer)
             && matches!(fault.data.code, Code::AccessDenied | Code::LimitReached)
         {

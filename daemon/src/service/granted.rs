@@ -233,6 +233,7 @@ impl Service {
             grant: Some(seen.grant.told()),
             pid: None,
             uptime_seconds: None,
+            started_by: None,
             health: None,
             storage: None,
             lock,

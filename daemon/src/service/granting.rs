@@ -15,11 +15,12 @@ use keyfob_proto::{
 use super::{Caller, Service};
 use crate::grants::{Grant, Terms, sockets};
 use crate::limits::CALLS_PER_SECOND;
+use crate::peer::KnownUsers;
 use crate::seal::random;
 
 /// The socket of a grant, to be listened on.
 #[derive(Debug)]
-pub struct GrantSocket {
+pub(crate) struct GrantSocket {
     /// The grant.
     pub grant: Arc<Grant>,
     /// Its socket.
@@ -29,6 +30,14 @@ pub struct GrantSocket {
 impl Service {
     pub(super) fn create_grant(&self, call: CreateGrant, caller: &Caller) -> Result<GrantCreated, Fault> {
         let terms = self.terms(&call)?;
+        if let Some(uid) = terms.uid.filter(|uid| !KnownUsers::here().knows(*uid)) {
+            let message = format!(
+                "keyfobd runs in a user namespace, as every sandboxed unit of a user does, where the system does not tell it \
+                 who user {uid} is: a grant to another user needs a daemon outside of one (`keyfob service uninstall`, or an \
+                 administrator's unit)"
+            );
+            return Err(wrong_param("uid", &message));
+        }
         let socket = match call.socket {
             Some(path) => path,
             None => sockets::beside(&self.paths.socket, &terms.name, terms.uid)?,

@@ -24,6 +24,7 @@ impl Service {
             grant: None,
             pid: Some(std::process::id()),
             uptime_seconds: Some(self.started.elapsed().as_secs()),
+            started_by: Some(self.started_by),
             health: Some(health),
             storage: Some(storage),
             lock: self.lock_status(),

@@ -80,6 +80,9 @@ pub struct DaemonStatus {
     /// How long it has been running, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uptime_seconds: Option<u64>,
+    /// Who started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<StartedBy>,
     /// Whether it can store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
@@ -100,6 +103,26 @@ pub struct DaemonStatus {
     /// Where it keeps things.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paths: Option<Paths>,
+}
+
+/// Who started a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub enum StartedBy {
+    /// systemd, by a unit.
+    Systemd,
+    /// launchd, by a property list.
+    Launchd,
+    /// A client that found none, with `--background`.
+    Client,
+    /// A person or a script that ran `keyfobd`.
+    Command,
+    /// Something that a newer daemon knows.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
 }
 
 /// Whether the daemon can store.
@@ -205,7 +228,12 @@ pub struct Paths {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Shutdown {}
+pub struct Shutdown {
+    /// Start the program that is installed now in place of this one, on the same socket. Connections that are made
+    /// meanwhile wait for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart: bool,
+}
 
 /// The daemon is draining: it accepts no new connection and exits when the open ones are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -253,9 +253,10 @@ export abstract class Calls {
   }
 
   /**
-   * Stops the daemon: it answers, finishes what it was asked before, and exits.
+   * Stops the daemon: it answers, finishes what it was asked before, and exits; or gives way to the program
+   * that is installed now.
    *
-   * Faults: none.
+   * Faults: `ACCESS_DENIED`.
    */
   shutdown(params?: Shutdown, options?: CallOptions): Promise<ShutdownBegun> {
     return this.call("shutdown", params, options);

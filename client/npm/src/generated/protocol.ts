@@ -190,6 +190,8 @@ export interface DaemonStatus {
   pid?: number | null;
   /** The protocol that it speaks, see `PROTOCOL_VERSION`. */
   protocolVersion: number;
+  /** Who started it. */
+  startedBy?: StartedBy | null;
   /** What the vault is kept on. */
   storage?: StorageStatus | null;
   /** How long it has been running, in seconds. */
@@ -903,7 +905,13 @@ export interface SetLockAfter {
 }
 
 /** Stops the daemon. */
-export type Shutdown = Record<string, never>;
+export interface Shutdown {
+  /**
+   * Start the program that is installed now in place of this one, on the same socket. Connections that are made
+   * meanwhile wait for it.
+   */
+  restart?: boolean | undefined;
+}
 
 /** The daemon is draining: it accepts no new connection and exits when the open ones are served. */
 export type ShutdownBegun = Record<string, unknown>;
@@ -969,6 +977,17 @@ export interface Stamped {
    */
   stampHeaderValue: string;
 }
+
+/** Who started a daemon. */
+export type StartedBy =
+  /** systemd, by a unit. */
+  | "systemd"
+  /** launchd, by a property list. */
+  | "launchd"
+  /** A client that found none, with `--background`. */
+  | "client"
+  /** A person or a script that ran `keyfobd`. */
+  | "command";
 
 /** Reads the state of the daemon. */
 export type Status = Record<string, never>;
@@ -1188,9 +1207,10 @@ export interface Methods {
    */
   setLockAfter: { params: SetLockAfter; reply: LockAfterSet };
   /**
-   * Stops the daemon: it answers, finishes what it was asked before, and exits.
+   * Stops the daemon: it answers, finishes what it was asked before, and exits; or gives way to the program
+   * that is installed now.
    *
-   * Faults: none.
+   * Faults: `ACCESS_DENIED`.
    */
   shutdown: { params: Shutdown; reply: ShutdownBegun };
   /**
@@ -1269,6 +1289,8 @@ export type FaultCode =
   | "METHOD_NOT_FOUND"
   /** There is no such session. */
   | "NOT_FOUND"
+  /** The daemon could not start, and the message says why. Somebody else, such as systemd, listens on its socket: the next connection is another try. */
+  | "NOT_STARTED"
   /** No session is active, or there is none at all. */
   | "NO_SESSION_FOUND"
   /** The line is not one JSON text in UTF-8, or it is over 4 MiB. */

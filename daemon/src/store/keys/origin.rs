@@ -201,7 +201,8 @@ fn stretch(passphrase: &Secret, salt: &[u8], memory_kib: u32, passes: u32) -> Re
 
 /// What systemd passes may be any secret of enough bytes; its hash is the key.
 fn read_credential() -> Result<Key, Fault> {
-    let how = "set LoadCredential=keyfob:PATH or SetCredentialEncrypted=keyfob in the unit, at least 32 bytes";
+    let how = "add LoadCredentialEncrypted=keyfob:PATH to the unit (LoadCredential= before systemd 258), at least 32 bytes; \
+               `keyfob service status` says which";
     let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
         .ok_or_else(|| unavailable(format!("systemd passed no credential: {how}")))?;
     let path = Path::new(&directory).join(CREDENTIAL);

@@ -1,0 +1,46 @@
+//! `keyfob service`: has the system's service manager start the daemon, systemd or launchd.
+
+mod install;
+mod launchd;
+mod status;
+mod systemd;
+mod uninstall;
+mod units;
+
+use clap::{Args, Subcommand};
+
+use super::{Failure, Session};
+
+/// Have systemd (launchd on macOS) start the daemon, in a sandbox, at login and with the first connection
+///
+/// Example: keyfob service install
+#[derive(Debug, Subcommand)]
+pub(super) enum Service {
+    Install(install::Install),
+    Uninstall(uninstall::Uninstall),
+    Status(status::Status),
+}
+
+/// Whose service is meant.
+#[derive(Clone, Copy, Debug, Args)]
+struct Scope {
+    /// The vault that several users share, on /run/keyfob/keyfob.sock; as root
+    #[arg(long)]
+    system: bool,
+}
+
+impl Scope {
+    fn manager(self) -> Result<systemd::Manager, Failure> {
+        if self.system { systemd::Manager::of_system() } else { systemd::Manager::of_user() }
+    }
+}
+
+impl Service {
+    pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        match self {
+            Self::Install(command) => command.run(session),
+            Self::Uninstall(command) => command.run(session),
+            Self::Status(command) => command.run(session),
+        }
+    }
+}

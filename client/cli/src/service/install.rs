@@ -1,0 +1,258 @@
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::Args;
+use keyfob::{Access, Client};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::Scope;
+use super::launchd;
+use super::systemd::{ENCRYPTS_FOR_USERS, Manager, SERVICE, SOCKET, cannot_run};
+use super::units::{self, Paths, Unit};
+use crate::{Failure, Session};
+
+/// Write the units, and start the vault with them
+///
+/// A daemon that runs already finishes what it was asked, and gives way. The unit starts it at login, or with the first
+/// connection before; to have it from the machine's start on: `loginctl enable-linger`.
+///
+/// Example: keyfob service install
+#[derive(Debug, Args)]
+pub(crate) struct Install {
+    #[command(flatten)]
+    scope: Scope,
+
+    /// With --system: let this user use the vault; may be given more than once
+    #[arg(long, value_name = "USER", requires = "system")]
+    allow: Vec<String>,
+
+    /// Make a secret for the wrapping key, and have systemd pass it on as a credential: encrypted for this machine and user
+    /// from systemd 258 on, in a file of yours before. Then `keyfob vault rekey credential`
+    #[arg(long, conflicts_with = "system")]
+    credential: bool,
+}
+
+impl Install {
+    pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        if cfg!(target_os = "macos") {
+            return launchd::install(session);
+        }
+        let manager = self.scope.manager()?;
+        let access = session.access()?;
+        if self.scope.system {
+            self.install_for_all(&manager, &access, session)
+        } else {
+            self.install(&manager, &access, session)
+        }
+    }
+
+    fn install(self, manager: &Manager, access: &Access, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        let mut paths = true_paths(manager, access)?;
+        if self.credential {
+            paths.credential = Some(make_credential(manager, session)?);
+        } else {
+            paths.credential = credential_in_use(manager)?;
+        }
+        let units = units::of_user(&paths);
+        let written = write_units(manager, &units)?;
+        start(manager, session, &written)?;
+        let note = "it starts at login; for it to start with the machine: `loginctl enable-linger`";
+        report(access, session, &written, note)
+    }
+
+    fn install_for_all(self, manager: &Manager, access: &Access, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        if !rustix::process::getuid().is_root() {
+            return Err(Failure::Service("--system changes the system: run it as root, such as with sudo".to_owned()));
+        }
+        let daemon = absolute(&access.daemon)?;
+        let is_in_a_home = ["/home", "/root", "/run/user"].iter().any(|home| daemon.starts_with(home));
+        if is_in_a_home {
+            let message = format!(
+                "{0} is in a home, which a service of the system does not see: `install {0} /usr/local/bin`, with `keyfob` \
+                 beside it, and run that",
+                daemon.display()
+            );
+            return Err(Failure::Service(message));
+        }
+        let allowed = self.allow.iter().map(|name| uid_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let sysusers = Path::new("/etc/sysusers.d/keyfob.conf");
+        write(sysusers, units::SYSTEM_USER)?;
+        run("systemd-sysusers", &[&sysusers.display().to_string()])?;
+        for name in &self.allow {
+            run("usermod", &["-a", "-G", "keyfob", name])?;
+        }
+        let written = write_units(manager, &units::of_system(&daemon, &allowed))?;
+        start(manager, session, &written)?;
+        let note = "users that you allow (--allow USER) set KEYFOB_SOCKET=/run/keyfob/keyfob.sock and \
+                    KEYFOB_SERVER_UID=$(id -u keyfob), after they have logged in anew";
+        report(&Access::socket("/run/keyfob/keyfob.sock"), session, &written, note)
+    }
+}
+
+/// The paths that are true for this user's vault.
+fn true_paths(manager: &Manager, access: &Access) -> Result<Paths, Failure> {
+    let data_dir = access.place.data_dir().map_err(keyfob::Error::from)?;
+    let socket = access.place.endpoint().map_err(keyfob::Error::from)?.path().to_owned();
+    let Manager::User(runtime_dir) = manager else { return Err(Failure::Service("not of a user".to_owned())) };
+    let by_default = std::env::home_dir().map(|home| home.join(".local/share/keyfob"));
+    let command = std::env::current_exe()?;
+    let is_packaged = command == Path::new("/usr/bin/keyfob");
+    Ok(Paths {
+        daemon: absolute(&access.daemon)?,
+        // A package's may be replaced any time, at the path that it has.
+        command: if is_packaged { "/usr/bin/keyfob".into() } else { command },
+        data_dir: Some(data_dir).filter(|dir| Some(dir) != by_default.as_ref()),
+        socket: Some(socket).filter(|socket| *socket != runtime_dir.join("keyfob/keyfob.sock")),
+        credential: None,
+    })
+}
+
+/// Where a program is that is run by this name.
+fn absolute(program: &Path) -> Result<PathBuf, Failure> {
+    let found = if program.components().count() > 1 {
+        Some(program.to_owned())
+    } else {
+        let dirs = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&dirs).map(|dir| dir.join(program)).find(|path| path.is_file())
+    };
+    found
+        .and_then(|path| fs::canonicalize(path).ok())
+        .ok_or_else(|| Failure::Service("there is no keyfobd: install it beside keyfob or in PATH".to_owned()))
+}
+
+/// Writes the units that are not as they should be, each at once. Answers their paths.
+fn write_units(manager: &Manager, units: &[Unit]) -> Result<Vec<PathBuf>, Failure> {
+    let dir = manager.unit_dir()?;
+    let mut written = Vec::new();
+    for (name, text) in units {
+        let path = dir.join(name);
+        let is_there = |path: &Path| fs::read_to_string(path).is_ok_and(|there| there == *text);
+        if is_there(&path) || (!path.exists() && is_there(&manager.packaged_dir().join(name))) {
+            continue;
+        }
+        write(&path, text)?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |action| {
+        let path = path.to_owned();
+        move |source| Failure::File { action, path, source }
+    };
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(dir).map_err(failed("make the directory of"))?;
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed("write"))?;
+    file.write_all(text.as_bytes()).map_err(failed("write"))?;
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs::set_permissions(file.path(), readable).map_err(failed("write"))?;
+    file.persist(path).map(drop).map_err(|error| failed("write")(error.error))
+}
+
+/// Has systemd take the vault over: the socket's unit stops a daemon that runs before it listens.
+fn start(manager: &Manager, session: &mut Session<'_, '_>, written: &[PathBuf]) -> Result<(), Failure> {
+    session.output.note(if written.is_empty() {
+        "the units are there already".to_owned()
+    } else {
+        written.iter().map(|path| format!("wrote {}", path.display())).collect::<Vec<_>>().join("\n")
+    })?;
+    manager.run(&["daemon-reload"])?;
+    manager.run(&["enable", SOCKET, SERVICE])?;
+    // They may have failed before.
+    let _ = manager.run(&["reset-failed", SOCKET, SERVICE]);
+    manager.run(&["restart", SOCKET])?;
+    manager.run(&["start", SERVICE]).map(drop).map_err(|error| {
+        let command = manager.command();
+        let message = format!("{error}. See `{command} status {SERVICE}`; `keyfob status` says why it does not start");
+        Failure::Service(message)
+    })
+}
+
+/// Says what is there now, by the word of the daemon.
+fn report(access: &Access, session: &mut Session<'_, '_>, written: &[PathBuf], note: &str) -> Result<(), Failure> {
+    let status = Client::connect_blocking(access)?.status().wait()?;
+    let pid = status.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+    let paths =
+        status.paths.as_ref().map(|paths| format!("{} on {}", paths.data_dir.display(), paths.socket.display()));
+    let text = format!("keyfobd {}{pid} serves {}", status.daemon_version, paths.unwrap_or_default());
+    let object = json!({ "wrote": written, "startedBy": status.started_by, "paths": status.paths });
+    session.output.print(&object, text)?;
+    session.output.note(note)
+}
+
+/// The number of a user.
+fn uid_of(name: &str) -> Result<u32, Failure> {
+    let output = Command::new("id").args(["-u", "--", name]).output().map_err(cannot_run)?;
+    let uid = String::from_utf8_lossy(&output.stdout).trim().parse().ok();
+    uid.ok_or_else(|| Failure::Service("--allow names a user that the system does not have".to_owned()))
+}
+
+fn run(program: &str, args: &[&str]) -> Result<(), Failure> {
+    let output = Command::new(program).args(args).output().map_err(cannot_run)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Failure::Service(format!("{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim())))
+}
+
+/// Where the secret is that systemd passes on, if one was made, and whether it is encrypted.
+fn credential_in_use(manager: &Manager) -> Result<Option<(PathBuf, bool)>, Failure> {
+    let paths = credential_paths(manager)?;
+    Ok(paths.into_iter().find(|(path, _)| path.exists()))
+}
+
+fn credential_paths(manager: &Manager) -> Result<[(PathBuf, bool); 2], Failure> {
+    let units = manager.unit_dir()?;
+    let config = units.ancestors().nth(2).unwrap_or(Path::new("/"));
+    let dir = config.join("keyfob");
+    Ok([(dir.join("wrapping-key.cred"), true), (dir.join("wrapping-key"), false)])
+}
+
+/// Makes the secret, which no command line and no other file ever has.
+fn make_credential(manager: &Manager, session: &mut Session<'_, '_>) -> Result<(PathBuf, bool), Failure> {
+    if let Some(found) = credential_in_use(manager)? {
+        session.output.note(format!("the credential {} is there already", found.0.display()))?;
+        return Ok(found);
+    }
+    let version = manager.version().unwrap_or_default();
+    let [(encrypted, _), (plain, _)] = credential_paths(manager)?;
+    let path = if version >= ENCRYPTS_FOR_USERS { &encrypted } else { &plain };
+    let failed = |source| Failure::File { action: "write", path: path.clone(), source };
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
+    let mut secret = Zeroizing::new([0; 32]);
+    fs::File::open("/dev/urandom")
+        .and_then(|mut random| std::io::Read::read_exact(&mut random, &mut *secret))
+        .map_err(failed)?;
+    if version >= ENCRYPTS_FOR_USERS {
+        encrypt(&*secret, path)?;
+        session.output.note(format!("made {}: encrypted for you on this machine", path.display()))?;
+        return Ok((path.clone(), true));
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(&*secret).and_then(|()| file.sync_all()).map_err(failed)?;
+    session.output.note(format!(
+        "made {}, not encrypted: systemd {version} does not decrypt for a user's units, {ENCRYPTS_FOR_USERS} and later do",
+        path.display()
+    ))?;
+    Ok((path.clone(), false))
+}
+
+/// Encrypts a secret for this user on this machine; it goes through a pipe.
+fn encrypt(secret: &[u8], path: &Path) -> Result<(), Failure> {
+    let mut command = Command::new("systemd-creds");
+    command.args(["encrypt", "--user", "--name=keyfob", "-"]).arg(path);
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(cannot_run)?;
+    if let Some(mut pipe) = child.stdin.take() {
+        pipe.write_all(secret)?;
+    }
+    let output = child.wait_with_output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Failure::Service(format!("systemd-creds failed: {}", String::from_utf8_lossy(&output.stderr).trim())))
+}

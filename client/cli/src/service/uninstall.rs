@@ -1,0 +1,51 @@
+use std::fs;
+
+use clap::Args;
+use serde_json::json;
+
+use super::systemd::{SERVICE, SOCKET};
+use super::{Scope, launchd};
+use crate::{Failure, Session};
+
+/// Stop the units and remove them; the vault stays
+///
+/// From then on the first command or app that needs the daemon starts it.
+///
+/// Example: keyfob service uninstall
+#[derive(Debug, Args)]
+pub(crate) struct Uninstall {
+    #[command(flatten)]
+    scope: Scope,
+}
+
+impl Uninstall {
+    pub(super) fn run(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        if cfg!(target_os = "macos") {
+            return launchd::uninstall(session);
+        }
+        let manager = self.scope.manager()?;
+        if manager.show(SOCKET, "LoadState")?.get("LoadState").is_none_or(|state| state == "not-found") {
+            return session.output.nothing("there are no units of keyfob", &json!({ "removed": [] }));
+        }
+        manager.run(&["disable", "--now", SOCKET, SERVICE])?;
+        let mut removed = Vec::new();
+        let dir = manager.unit_dir()?;
+        for path in [SOCKET, SERVICE].map(|name| dir.join(name)) {
+            match fs::remove_file(&path) {
+                Ok(()) => removed.push(path),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(Failure::File { action: "remove", path, source }),
+            }
+        }
+        manager.run(&["daemon-reload"])?;
+        let _ = manager.run(&["reset-failed", SOCKET, SERVICE]);
+        let names: Vec<_> = removed.iter().map(|path| path.display().to_string()).collect();
+        let text = if names.is_empty() {
+            "the units are stopped and disabled; a package installed them, and keeps them".to_owned()
+        } else {
+            format!("stopped, and removed {}", names.join(" and "))
+        };
+        session.output.print(&json!({ "removed": removed }), text)?;
+        session.output.note("the vault stays; the next command starts a daemon without systemd")
+    }
+}

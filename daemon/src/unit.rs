@@ -1,0 +1,124 @@
+//! The units of systemd that may own a vault's socket. Where one does, it starts the daemon, with its sandbox and its
+//! credentials; a daemon that anybody else started there would be another one.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use keyfob_proto::{Endpoint, Startup};
+
+/// What the socket's unit is called, a user's and the system's.
+const SOCKET_UNIT: &str = "keyfobd.socket";
+
+/// Whose units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Manager {
+    /// Those of this user, whose runtime directory this is.
+    User(PathBuf),
+    /// The system's.
+    System,
+}
+
+/// Starts the unit that owns a socket, if one does. Answers whether it listens, or why not; `None`: no unit owns it.
+pub(crate) fn start_owner_of(endpoint: &Endpoint) -> Option<Startup> {
+    let (manager, shown) = Manager::running().into_iter().find_map(|manager| {
+        let shown = manager.show()?;
+        owns(&shown, endpoint.path()).then_some((manager, shown))
+    })?;
+    let path = endpoint.path();
+    let failed = |why: String| {
+        let (unit, path) = (manager.command(), path.display());
+        let message = format!(
+            "the unit {SOCKET_UNIT} owns the socket {path}, so nothing else is started there, and {why}. See `{unit} status \
+             {SOCKET_UNIT} keyfobd.service`"
+        );
+        Some(Startup::Failed { message })
+    };
+    if manager == Manager::System {
+        return failed("it does not listen: start it with `sudo systemctl start keyfobd.socket`".to_owned());
+    }
+    // One that listens on a file that was removed has to listen anew.
+    let verb = if shown.get("ActiveState").is_some_and(|state| state == "active") { "restart" } else { "start" };
+    let _ = manager.run(&["reset-failed", SOCKET_UNIT, "keyfobd.service"]);
+    match manager.run(&[verb, SOCKET_UNIT]) {
+        Ok(output) if output.status.success() => Some(Startup::Listening { pid: None, socket: path.to_owned() }),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
+            failed(format!("it does not start: {said}"))
+        }
+        Err(error) => failed(format!("systemctl cannot be run: {error}")),
+    }
+}
+
+/// Whether the unit listens on this path, or is to.
+fn owns(shown: &BTreeMap<String, String>, path: &Path) -> bool {
+    let is = |property: &str, values: &[&str]| shown.get(property).is_some_and(|value| values.contains(&&**value));
+    let listens_there = shown
+        .get("Listen")
+        .and_then(|listen| listen.strip_suffix(" (Stream)"))
+        .is_some_and(|listen| Path::new(listen) == path);
+    let is_wanted = is("UnitFileState", &["enabled", "enabled-runtime"])
+        || is("ActiveState", &["active", "activating", "reloading", "failed"]);
+    is("LoadState", &["loaded"]) && listens_there && is_wanted
+}
+
+impl Manager {
+    /// Those that run here.
+    fn running() -> Vec<Self> {
+        let own = format!("/run/user/{}", rustix::process::getuid().as_raw());
+        let dirs = env::var_os("XDG_RUNTIME_DIR").into_iter().map(PathBuf::from).chain([PathBuf::from(own)]);
+        let user = dirs.into_iter().find(|dir| dir.join("systemd/private").exists()).map(Self::User);
+        let system = Path::new("/run/systemd/system").is_dir().then_some(Self::System);
+        user.into_iter().chain(system).collect()
+    }
+
+    /// How a person calls it.
+    fn command(&self) -> &'static str {
+        match self {
+            Self::User(_) => "systemctl --user",
+            Self::System => "systemctl",
+        }
+    }
+
+    fn run(&self, args: &[&str]) -> io::Result<Output> {
+        let mut systemctl = Command::new("systemctl");
+        if let Self::User(dir) = self {
+            // cron and `su` do not set it.
+            systemctl.arg("--user").env("XDG_RUNTIME_DIR", dir);
+        }
+        systemctl.args(args).env("LC_ALL", "C").output()
+    }
+
+    /// What the socket's unit is like.
+    fn show(&self) -> Option<BTreeMap<String, String>> {
+        let output = self.run(&["show", SOCKET_UNIT, "--property=LoadState,ActiveState,UnitFileState,Listen"]).ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        let properties = text.lines().filter_map(|line| line.split_once('='));
+        Some(properties.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_owns_the_socket_that_it_listens_on_or_is_to() {
+        let path = Path::new("/run/user/1/keyfob/keyfob.sock");
+        let unit = |load: &str, active: &str, file: &str, listen: &str| {
+            let pairs = [("LoadState", load), ("ActiveState", active), ("UnitFileState", file), ("Listen", listen)];
+            owns(&pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into(), path)
+        };
+        let listen = "/run/user/1/keyfob/keyfob.sock (Stream)";
+        assert!(unit("loaded", "active", "enabled", listen));
+        assert!(unit("loaded", "active", "disabled", listen), "started by hand");
+        assert!(unit("loaded", "failed", "enabled", listen), "given up");
+        assert!(unit("loaded", "inactive", "enabled", listen), "stopped");
+        assert!(!unit("loaded", "inactive", "disabled", listen), "a package brought it, and nobody wants it");
+        assert!(!unit("not-found", "inactive", "", ""));
+        assert!(!unit("masked", "inactive", "masked", listen));
+        assert!(!unit("loaded", "active", "enabled", "/run/user/1/other.sock (Stream)"));
+    }
+}
