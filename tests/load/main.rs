@@ -12,6 +12,7 @@ mod drive;
 mod greedy;
 mod neighbours;
 mod peers;
+mod picture;
 mod process;
 mod report;
 mod rows;
@@ -41,6 +42,20 @@ struct Flags {
     /// Also write the rows to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also draw the rows that have a picture into this directory, as SVG.
+    #[arg(long, value_name = "DIR")]
+    svg: Option<PathBuf>,
+}
+
+impl Flags {
+    /// What the reader of a picture has to know.
+    fn caveat(&self) -> Option<&'static str> {
+        if self.quick {
+            Some("quick run: figures mean little")
+        } else {
+            cfg!(debug_assertions).then_some("not a release build: figures mean nothing")
+        }
+    }
 }
 
 fn main() {
@@ -64,8 +79,11 @@ fn main() {
             measure(effort, &mut report);
         }
     }
-    if let Some(path) = flags.json {
+    if let Some(path) = &flags.json {
         std::fs::write(path, format!("{:#}\n", report.json())).expect("the file is written");
+    }
+    if let Some(directory) = &flags.svg {
+        report.points().draw(directory, flags.caveat()).expect("the pictures are written");
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Report`]: the rows, as a table and as JSON.
+//! [`Report`]: the rows, as a table and as JSON, and the points of the pictures.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::drive::Measured;
+use crate::picture::{Plot, Points, Program};
 
 /// What a row should reach.
 #[derive(Clone, Copy)]
@@ -58,6 +59,7 @@ struct Load {
 pub(crate) struct Report {
     rows: Vec<Row>,
     notes: Vec<String>,
+    points: Points,
 }
 
 impl Report {
@@ -86,6 +88,16 @@ impl Report {
     /// One number.
     pub(crate) fn value(&mut self, name: impl Into<String>, value: f64, unit: &str, aim: Option<Aim>) {
         self.add(Row { name: name.into(), load: None, value, unit: unit.to_owned(), aim });
+    }
+
+    /// A point of a picture: a value at a number of connections or of sessions.
+    pub(crate) fn point(&mut self, plot: Plot, program: Program, x: usize, y: f64) {
+        self.points.add(plot, program, x, y);
+    }
+
+    /// The points of the pictures.
+    pub(crate) fn points(&self) -> &Points {
+        &self.points
     }
 
     /// Something that was not measured, and why.
