@@ -32,6 +32,7 @@ use crate::process;
 use crate::service::Service;
 use crate::socket_file;
 use crate::store::Store;
+use crate::unit;
 
 /// A daemon that holds its vault and listens, and does not serve yet.
 pub struct Daemon {
@@ -174,6 +175,10 @@ fn run(actor: Actor) -> JoinHandle<()> {
 /// When it, or a directory that it is to be made in, belongs to another user; when others can enter it; when it holds
 /// something else than a vault, or cannot be written to.
 pub(crate) fn own_data_dir(config: &Config) -> Result<(), Error> {
+    if config.started_by == StartedBy::Systemd && unit::hides(&config.data_dir) {
+        let reason = format!("{} is in a home, which the unit hides", config.data_dir.display());
+        return Err(Error::OutsideUnit { reason, path: config.data_dir.clone() });
+    }
     let owned = check_data_dir(config).and_then(|()| private(config).own());
     owned.map_err(|error| match &error {
         Error::Directory { source, .. } | Error::Io { source, .. }

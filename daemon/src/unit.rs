@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -50,6 +51,24 @@ pub(crate) fn start_owner_of(endpoint: &Endpoint) -> Option<Startup> {
         }
         Err(error) => failed(format!("systemctl cannot be run: {error}")),
     }
+}
+
+/// Whether a path is on one of the empty file systems that a unit puts over all homes (`ProtectHome=tmpfs`): what is written
+/// there is gone with the process.
+pub(crate) fn hides(path: &Path) -> bool {
+    fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| is_hidden(&mounts, path))
+}
+
+/// `mounts` is what proc(5) says of `/proc/pid/mountinfo`.
+fn is_hidden(mounts: &str, path: &Path) -> bool {
+    let mounts = mounts.lines().filter_map(|line| {
+        let (mount, kind) = line.split_once(" - ")?;
+        Some((Path::new(mount.split(' ').nth(4)?), kind.split(' ').next()?))
+    });
+    // Of two at one place the later one lies over the other.
+    let over = mounts.filter(|(at, _)| path.starts_with(at)).max_by_key(|(at, _)| at.components().count());
+    let homes = ["/home", "/root", "/run/user"].map(Path::new);
+    over.is_some_and(|(at, kind)| kind == "tmpfs" && homes.contains(&at))
 }
 
 /// Whether the unit listens on this path, or is to.
@@ -103,6 +122,21 @@ impl Manager {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_unit_puts_over_the_homes_hides_all_but_what_it_binds() {
+        let mounts = "\
+22 1 254:0 / / ro,relatime - ext4 /dev/vda rw
+80 22 0:50 / /home rw,nosuid - tmpfs tmpfs rw,size=4k
+81 22 0:51 / /run/user rw,nosuid - tmpfs tmpfs rw
+82 80 254:0 /home/a/.local/share/keyfob /home/a/.local/share/keyfob rw - ext4 /dev/vda rw
+83 22 0:52 / /srv rw - tmpfs tmpfs rw
+";
+        let hidden = |path: &str| is_hidden(mounts, Path::new(path));
+        assert!(hidden("/home/a/elsewhere/v") && hidden("/home/a") && hidden("/run/user/1000/v"));
+        assert!(!hidden("/home/a/.local/share/keyfob/store") && !hidden("/srv/v") && !hidden("/var/lib/v"));
+        assert!(!is_hidden("22 1 254:0 / / rw - ext4 /dev/vda rw\n", Path::new("/home/a")));
+    }
 
     #[test]
     fn a_unit_owns_the_socket_that_it_listens_on_or_is_to() {

@@ -42,7 +42,7 @@ fn fresh_user(machine: &mut Machine) -> Seen {
 }
 
 fn first_connections(machine: &mut Machine) -> Seen {
-    let script = "systemctl --user stop keyfobd.service; for n in $(seq 20); do keyfob --json status & done | grep -o '\"pid\":[0-9]*' | sort | uniq -c; wait";
+    let script = "systemctl --user stop keyfobd.service 2>/dev/null; for n in $(seq 20); do keyfob --json status & done | grep -o '\"pid\":[0-9]*' | sort | uniq -c; wait";
     let said = machine.user("user0", script)?;
     expect(&said, "     20 \"pid\"")?;
     Ok(said.trim().to_owned())
@@ -130,7 +130,7 @@ fn notify(machine: &mut Machine) -> Seen {
 }
 
 fn no_second_daemon(machine: &mut Machine) -> Seen {
-    let script = "systemctl --user stop keyfobd.socket keyfobd.service; keyfob status | grep started\n\
+    let script = "exec 2>/dev/null; systemctl --user stop keyfobd.socket keyfobd.service; keyfob status | grep started\n\
                   systemctl --user stop keyfobd.service; rm $XDG_RUNTIME_DIR/keyfob/keyfob.sock; keyfob status | grep started\n\
                   systemctl --user is-active keyfobd.socket; daemons";
     let said = machine.user("user0", script)?;
@@ -153,7 +153,7 @@ fn path_taken(machine: &mut Machine) -> Seen {
 
 fn outside(machine: &mut Machine) -> Seen {
     let script = "mkdir -m 700 ~/elsewhere; systemctl --user set-environment KEYFOB_DATA_DIR=$HOME/elsewhere/v; keyfob stop\n\
-                  keyfob list; systemctl --user unset-environment KEYFOB_DATA_DIR; systemctl --user reset-failed; keyfob list && echo well";
+                  keyfob list; systemctl --user unset-environment KEYFOB_DATA_DIR; sleep 4; keyfob list && echo well";
     let said = machine.user("user0", &format!("({script}) 2>&1"))?;
     expect(&said, "BindPaths=/home/user0/elsewhere/v")?;
     expect(&said, "well")?;
@@ -168,7 +168,7 @@ fn overflow_user(machine: &mut Machine) -> Seen {
     refuse(&said, "65534")?;
     let script = "systemctl --user stop keyfobd.service; mkdir -p ~/.config/systemd/user/keyfobd.service.d; \
                   printf '[Service]\\nExecStart=\\nExecStart=%%h/.cargo/bin/keyfobd --allow-uid 65534\\n' > ~/.config/systemd/user/keyfobd.service.d/a.conf; \
-                  systemctl --user daemon-reload; keyfob list; rm -r ~/.config/systemd/user/keyfobd.service.d; systemctl --user daemon-reload; \
+                  systemctl --user daemon-reload; keyfob list; rm -r ~/.config/systemd/user/keyfobd.service.d; systemctl --user daemon-reload; sleep 4; \
                   keyfob key new >/dev/null; keyfob grant --all-sessions --may read --uid 1001 --name other --for 1h; true";
     let refused = machine.user("user0", &format!("({script}) 2>&1"))?;
     expect(&refused, "it would let in everybody")?;

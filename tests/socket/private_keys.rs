@@ -32,7 +32,7 @@ fn no_answer_and_no_event_has_a_private_key() {
     // What removes comes after what reads, and what ends the daemon last.
     let is_late = |method: &&str| method.starts_with("clear") || method.starts_with("delete") || *method == "lock";
     let mut methods: Vec<&str> = Request::METHODS.to_vec();
-    methods.sort_by_key(|method| (*method != "storeSession", is_late(method), *method == "shutdown"));
+    methods.sort_by_key(|method| (*method == "shutdown", *method != "storeSession", is_late(method)));
     for method in methods {
         client.send(format!(
             "{}\n",

@@ -139,8 +139,7 @@ Sessions:
   show [KEY]     Show a session, by default the active one
   use KEY        Make a session the active one
   active         Print the name of the active session
-  clear [KEY]    Clear a session, by default the active one, with its key pair
-  clear --all    Clear every session
+  clear [KEY]    Clear a session, by default the active one, with its key pair; or all of them (--all)
 
 Keys and signatures:
   key            Create, import, list and delete API key pairs (key --help)
@@ -160,14 +159,14 @@ Daemon:
   watch          Print the vault's events as they come
   doctor         Look at everything, and say what to do
   log            Show the daemon's log
-  stop, restart  Stop it; replace it by the one that is installed now
+  stop           Stop the daemon
+  restart        Replace it by the one that is installed now
   service        Have systemd or launchd start it (service --help)
 
 More:
   tour           See it work, on a throw-away vault
   completions    Print completions for a shell
   man            Print the manual page
-  help           Print this, or the help of a command
 
 Options:
 {options}
