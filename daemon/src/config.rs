@@ -90,7 +90,8 @@ pub struct Flags {
     pub log_format: LogFormat,
 
     /// Start the daemon in the background and return when it listens: one line of JSON on stdout says so, or why it
-    /// cannot. It leaves the terminal and logs to keyfobd.log in the data directory; for programs that start the daemon
+    /// cannot. It leaves the terminal and logs to keyfobd.log in the data directory; for programs that start the daemon.
+    /// Where a unit of systemd owns the socket, that is started instead
     #[arg(long)]
     pub background: bool,
 

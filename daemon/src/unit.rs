@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -40,11 +41,17 @@ pub(crate) fn start_owner_of(endpoint: &Endpoint) -> Option<Startup> {
     if manager == Manager::System {
         return failed("it does not listen: start it with `sudo systemctl start keyfobd.socket`".to_owned());
     }
+    let listening = Startup::Listening { pid: None, socket: path.to_owned() };
+    let is_active = shown.get("ActiveState").is_some_and(|state| state == "active");
+    if is_active && UnixStream::connect(path).is_ok() {
+        // Another client has started it meanwhile.
+        return Some(listening);
+    }
     // One that listens on a file that was removed has to listen anew.
-    let verb = if shown.get("ActiveState").is_some_and(|state| state == "active") { "restart" } else { "start" };
+    let verb = if is_active { "restart" } else { "start" };
     let _ = manager.run(&["reset-failed", SOCKET_UNIT, "keyfobd.service"]);
     match manager.run(&[verb, SOCKET_UNIT]) {
-        Ok(output) if output.status.success() => Some(Startup::Listening { pid: None, socket: path.to_owned() }),
+        Ok(output) if output.status.success() => Some(listening),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
             failed(format!("it does not start: {said}"))

@@ -15,13 +15,13 @@ use serde_json::json;
 
 use super::escape::printable;
 use super::grants::{ends, gives};
-use super::output::{GOOD, HEADING, count, wrapping_key};
+use super::output::{GOOD, HEADING, count, name_of_starter, wrapping_key};
 use super::time::{local, now, span};
 use super::{Failure, Session, log};
 
 /// Look at everything that the vault needs, and say what to do about what is not well
 ///
-/// Starts no daemon. Exit code 1 says that something has to be looked at.
+/// Starts no daemon, unless systemd does when it is asked. Exit code 1 says that something has to be looked at.
 ///
 /// Example: keyfob doctor
 #[derive(Debug, Args)]
@@ -170,10 +170,11 @@ fn daemon(status: &DaemonStatus, findings: &mut Findings) {
     let pid = status.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
     if daemon_version == own {
         let uptime = status.uptime_seconds.map(|seconds| format!(", for {}", span(seconds))).unwrap_or_default();
-        findings.good("daemon", format!("keyfobd {daemon_version}{pid}{uptime}"));
+        let by = status.started_by.map(|starter| format!(", started by {}", name_of_starter(starter)));
+        findings.good("daemon", format!("keyfobd {daemon_version}{pid}{uptime}{}", by.unwrap_or_default()));
     } else {
         let text = format!(
-            "keyfobd {daemon_version}{pid}, and this command is {own}: `keyfob stop`, and the next one starts the daemon that is installed"
+            "keyfobd {daemon_version}{pid}, and this command is {own}: `keyfob restart` replaces it by the one that is installed"
         );
         findings.bad("daemon", text);
     }
