@@ -204,6 +204,7 @@ fn journal(machine: &mut Machine) -> Seen {
     expect(&said, "\"PRIORITY\":\"3\"")?;
     expect(&said, "\"PRIORITY\":\"6\"")?;
     refuse(&said, "20")?;
+    expect(&machine.user("user0", "keyfob log -n 5")?, "the vault is open")?;
     Ok(said.lines().last().unwrap_or_default().trim().to_owned())
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use clap::Args;
 use keyfob::{Access, Client};
-use keyfob_proto::{DaemonStatus, Health, Place, Startup, StorageStatus};
+use keyfob_proto::{DaemonStatus, Health, Place, StartedBy, Startup, StorageStatus};
 use serde::Serialize;
 use serde_json::json;
 
@@ -59,14 +59,17 @@ impl Doctor {
             private(dir, &mut findings);
         }
         let status = Client::connect_blocking(&access).and_then(|client| client.status().wait());
+        let is_systemds = status.as_ref().is_ok_and(|status| status.started_by == Some(StartedBy::Systemd));
         match status {
             Ok(status) => daemon(&status, &mut findings),
             Err(error) if error.is_absent() => could_start(&access, &mut findings),
             Err(error) => findings.bad("daemon", error.to_string()),
         }
         clock(data_dir.as_deref(), &mut findings);
-        if let Some(dir) = &data_dir {
-            last_lines(dir, &mut findings);
+        match &data_dir {
+            Some(_) if is_systemds => findings.good("log", "systemd's journal has it (`keyfob log`)"),
+            Some(dir) => last_lines(dir, &mut findings),
+            None => {}
         }
         report(&findings, session)
     }

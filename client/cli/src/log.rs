@@ -3,10 +3,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Args;
+use keyfob::{Access, Client};
+use keyfob_proto::StartedBy;
 
 use super::escape::printable;
 use super::{Failure, Session};
@@ -14,7 +17,9 @@ use super::{Failure, Session};
 /// How often it is looked whether there is more.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Show the log of a daemon that was started in the background, or the audit of what happened
+/// Show the daemon's log, or the audit of what happened
+///
+/// Where systemd starts the daemon, it keeps the log in its journal, and that is shown.
 ///
 /// Example: keyfob log -f
 #[derive(Debug, Args)]
@@ -50,7 +55,11 @@ impl Log {
             Self { shared: true, .. } => SHARED,
             Self { .. } => FILE,
         };
-        let path = session.access()?.place.data_dir().map_err(keyfob::Error::from)?.join(file);
+        let access = session.access()?;
+        if file == FILE && is_in_journal(&access) {
+            return self.print_journal(session);
+        }
+        let path = access.place.data_dir().map_err(keyfob::Error::from)?.join(file);
         let mut reader = open(&path)?;
         for line in last(&mut reader, self.lines)? {
             writeln!(session.output.io.stdout, "{}", printable(&line))?;
@@ -76,6 +85,35 @@ impl Log {
             }
         }
     }
+}
+
+impl Log {
+    /// Prints what systemd's journal has of the unit.
+    fn print_journal(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        let mut journal = Command::new("journalctl");
+        journal
+            .args(["--no-pager", "--output=short-iso", "--unit=keyfobd.service", "--lines"])
+            .arg(self.lines.to_string());
+        if !rustix::process::getuid().is_root() {
+            journal.arg("--user");
+        }
+        if self.follow {
+            journal.arg("--follow");
+        }
+        let failed = |source| Failure::File { action: "run", path: "journalctl".into(), source };
+        let mut child = journal.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
+        for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
+            writeln!(session.output.io.stdout, "{}", printable(&line.map_err(failed)?))?;
+            session.output.io.stdout.flush()?;
+        }
+        child.wait().map(drop).map_err(failed)
+    }
+}
+
+/// Whether systemd started the daemon that runs, and so keeps its log.
+fn is_in_journal(access: &Access) -> bool {
+    let status = Client::connect_blocking(access).and_then(|client| client.status().wait());
+    status.is_ok_and(|status| status.started_by == Some(StartedBy::Systemd))
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, Failure> {
