@@ -166,6 +166,11 @@ impl Flags {
             );
             return Err(Error::Usage(message));
         }
+        if !KnownUsers::here().knows(rustix::process::getuid().as_raw()) {
+            let message = "this user namespace does not have the user that keyfobd runs as, so it could tell nobody from you: map \
+                           that user";
+            return Err(Error::Usage(message.to_owned()));
+        }
         let lock_after = match self.lock_after.as_deref().filter(|text| !text.is_empty()) {
             None => LockAfter::AsTheVaultSays,
             Some("never") => LockAfter::Never,

@@ -87,15 +87,19 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Gives the socket to a successor, where it is the daemon's own: what connects from now on waits for it.
+    /// Gives the socket to a successor: what connects from now on waits for it.
     #[must_use]
-    pub(crate) fn give_way(&mut self) -> Option<UnixListener> {
-        self.lock.as_ref()?;
+    pub(crate) fn give_way(mut self) -> Option<UnixListener> {
         let Listener::UdSocket(listener) = &self.listener;
         let given = rustix::io::fcntl_dupfd_cloexec(listener.as_fd(), 3).ok()?;
         // Its file is the successor's to remove.
         self.file = None;
         Some(given.into())
+    }
+
+    /// Whether it is the daemon's, and not systemd's, where it outlives the daemon.
+    pub(crate) fn is_own(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// Whether the path still leads to this socket.

@@ -1,6 +1,7 @@
 //! Sockets that were bound before the daemon started: by systemd, which passes them on, or by the daemon whose place this
 //! one takes. Whoever waits on one of them is told why, if the daemon does not start.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
@@ -41,10 +42,15 @@ impl Passed {
     ///
     /// # Errors
     ///
-    /// When standard input is no socket.
+    /// When standard input is no socket that listens.
     pub(crate) fn take(is_successor: bool) -> io::Result<Self> {
         if is_successor {
             let socket = UnixListener::from(rustix::io::fcntl_dupfd_cloexec(io::stdin().as_fd(), 3)?);
+            if !rustix::net::sockopt::socket_acceptconn(&socket)? {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            // It is to be closed when the daemon closes it.
+            rustix::stdio::dup2_stdin(&File::open("/dev/null")?)?;
             return Ok(socket.into());
         }
         let mut passed = ListenFd::from_env();

@@ -19,8 +19,8 @@ pub(crate) struct Allowed {
 /// The users whom the kernel tells apart for this process. In a user namespace it gives all others one number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KnownUsers {
-    /// First numbers, and how many from there.
-    ranges: Vec<(u32, u32)>,
+    /// First numbers, and how many from there; none: the system has no user namespaces.
+    ranges: Option<Vec<(u32, u32)>>,
     /// The number that all others have.
     overflow: u32,
 }
@@ -29,28 +29,29 @@ impl KnownUsers {
     /// Those of this process. A system that does not say has no user namespaces.
     #[must_use]
     pub(crate) fn here() -> Self {
-        let read = |path| fs::read_to_string(path).unwrap_or_default();
-        Self::read(&read("/proc/self/uid_map"), &read("/proc/sys/kernel/overflowuid"))
+        let read = |path| fs::read_to_string(path).ok();
+        Self::read(read("/proc/self/uid_map").as_deref(), &read("/proc/sys/kernel/overflowuid").unwrap_or_default())
     }
 
-    fn read(map: &str, overflow: &str) -> Self {
+    fn read(map: Option<&str>, overflow: &str) -> Self {
         let range = |line: &str| {
             let numbers: Vec<u32> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
             if let [inside, _, count] = numbers[..] { Some((inside, count)) } else { None }
         };
-        Self { ranges: map.lines().filter_map(range).collect(), overflow: overflow.trim().parse().unwrap_or(65_534) }
+        let ranges = map.map(|map| map.lines().filter_map(range).collect());
+        Self { ranges, overflow: overflow.trim().parse().unwrap_or(65_534) }
     }
 
     /// Whether there are some that are not told apart.
     fn are_hidden(&self) -> bool {
-        !self.ranges.is_empty() && self.ranges != [(0, u32::MAX)]
+        self.ranges.as_ref().is_some_and(|ranges| *ranges != [(0, u32::MAX)])
     }
 
     /// Whether this user is told from others.
     #[must_use]
     pub(crate) fn knows(&self, uid: u32) -> bool {
         let is_in = |(first, count): &(u32, u32)| uid >= *first && uid - first < *count;
-        !self.are_hidden() || self.ranges.iter().any(is_in)
+        !self.are_hidden() || (uid != self.overflow && self.ranges.iter().flatten().any(is_in))
     }
 }
 
@@ -123,18 +124,20 @@ mod tests {
 
     #[test]
     fn in_a_user_namespace_only_some_users_are_known() {
-        let everybody = KnownUsers::read("         0          0 4294967295\n", "65534\n");
+        let everybody = KnownUsers::read(Some("         0          0 4294967295\n"), "65534\n");
         assert!(everybody.knows(0) && everybody.knows(65_534) && !everybody.are_hidden());
-        let unit = KnownUsers::read("      1000       1000          1\n", "65534\n");
+        let unit = KnownUsers::read(Some("      1000       1000          1\n"), "65534\n");
         assert!(unit.knows(1000) && !unit.knows(0) && !unit.knows(1001) && !unit.knows(65_534));
-        let container = KnownUsers::read("0 1000 1\n1 100000 65536\n", "");
+        let container = KnownUsers::read(Some("0 1000 1\n1 100000 65536\n"), "");
         assert!(container.knows(0) && container.knows(65_536) && !container.knows(65_537));
-        assert!(KnownUsers::read("", "").knows(7), "a system without namespaces");
+        assert!(!container.knows(65_534), "all others have that number too");
+        assert!(!KnownUsers::read(Some(""), "").knows(65_534), "a namespace with nobody in it");
+        assert!(KnownUsers::read(None, "").knows(7), "a system without namespaces");
     }
 
     #[test]
     fn one_who_is_not_known_is_never_told_to_be_allowed() {
-        let users = KnownUsers::read("1000 1000 1\n", "65534\n");
+        let users = KnownUsers::read(Some("1000 1000 1\n"), "65534\n");
         let fault = Allowed { own: 1000, others: Vec::new(), users }.check(65_534).unwrap_err();
         assert!(
             fault.message.contains("sudo -u \\#1000") && !fault.message.contains("--allow-uid"),

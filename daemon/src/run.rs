@@ -22,7 +22,13 @@ pub fn run() -> ExitCode {
     process::leave_inherited();
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
-        Err(message) => return explain(&message),
+        Err(message) => {
+            let code = explain(&message);
+            if message.use_stderr() {
+                Passed::take(false).unwrap_or_default().explain(&Error::Usage(told(&message)));
+            }
+            return code;
+        }
     };
     if flags.man {
         let page = clap_mangen::Man::new(Flags::command());
@@ -31,7 +37,8 @@ pub fn run() -> ExitCode {
     if flags.background {
         if process::was_passed_a_socket() {
             let message = "a socket was passed on: leave --background out".to_owned();
-            announce(&Startup::Failed { message });
+            announce(&Startup::Failed { message: message.clone() });
+            Passed::take(false).unwrap_or_default().explain(&Error::Usage(message));
             return ExitCode::from(2);
         }
         return background::start(&flags);
@@ -107,7 +114,8 @@ fn serve(flags: &Flags, passed: &mut Passed, started_by: StartedBy) -> Result<Op
         // A file that may not grow is an error like any other, and not the end.
         let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
         // Until it listens a signal ends it at once: nothing is lost by that.
-        let daemon = Daemon::open(config)?;
+        let opened = Daemon::open(config);
+        let daemon = opened.inspect_err(|error| tracing::error!(%error, "the daemon does not start"))?;
         passed.let_go();
         let stop = stop_signal(flags.detached).map_err(refused("listen for signals in"))?;
         if flags.detached {

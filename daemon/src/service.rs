@@ -5,17 +5,15 @@ mod granted;
 mod granting;
 mod idle;
 mod quota;
+mod shutdown;
 mod status;
 mod unlocking;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
-use keyfob_proto::{
-    Call, Code, Fault, Paths, Request, Shutdown, ShutdownBegun, Sign, Signed, Stamp, Stamped, StartedBy, Subscribe,
-    Subscribed,
-};
+use keyfob_proto::{Call, Code, Fault, Paths, Request, Sign, Signed, Stamp, Stamped, StartedBy, Subscribe, Subscribed};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -30,7 +28,6 @@ use crate::actor::{Handle, Lane, Published};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::events::Subscription;
-use crate::process;
 use crate::refused::Refused;
 use crate::seal::{Depth, VaultKeys};
 use crate::vault::{Attempts, Kind, Mutation, Vault};
@@ -72,7 +69,7 @@ pub(crate) struct Service {
     /// Cancelled when the daemon is to drain and exit.
     pub shutdown: CancellationToken,
     /// Whether another one is to take its place then.
-    gives_way: AtomicBool,
+    pub gives_way: Arc<AtomicBool>,
 }
 
 impl Service {
@@ -102,7 +99,7 @@ impl Service {
             accounts: Accounts::new(max_connections),
             refused: Refused::default(),
             shutdown,
-            gives_way: AtomicBool::new(false),
+            gives_way: Arc::default(),
             started_by: config.started_by,
         };
         (service, sockets)
@@ -245,25 +242,6 @@ impl Service {
     ) -> Step {
         let service = Arc::clone(self);
         Step::Read(Box::new(move || answer(&service, &call).map(|reply| encode(&reply))))
-    }
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "all reads are alike")]
-    fn begin_shutdown(&self, call: &Shutdown) -> Result<ShutdownBegun, Fault> {
-        if call.restart {
-            process::program().map_err(|error| {
-                let message = format!("{error}: `keyfob stop`, and the next command starts the one that is installed");
-                Fault::new(Code::NotStarted, message)
-            })?;
-            self.gives_way.store(true, Ordering::Relaxed);
-        }
-        self.shutdown.cancel();
-        Ok(ShutdownBegun {})
-    }
-
-    /// Whether the daemon is to give way to the program that is installed now.
-    #[must_use]
-    pub(crate) fn gives_way(&self) -> bool {
-        self.gives_way.load(Ordering::Relaxed)
     }
 
     fn sign(&self, call: &Sign) -> Result<Signed, Fault> {

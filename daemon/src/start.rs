@@ -7,6 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use interprocess::local_socket::tokio::Stream;
@@ -108,12 +109,14 @@ impl Daemon {
         let service = Arc::new(service);
         let granted = tokio::spawn(listener::grants::accept(sockets, Arc::clone(&service)));
         let mut actor = run(actor);
+        let mut stop = pin!(stop);
+        let gives_way = Arc::clone(&service.gives_way);
         let connections = {
             let mut accepting = pin!(socket.accept(&service, &allowed, max_connections));
             tokio::select! {
                 connections = &mut accepting => connections,
                 () = service.lock_when_idle() => accepting.await,
-                () = stop => {
+                () = &mut stop => {
                     shutdown.cancel();
                     accepting.await
                 }
@@ -126,26 +129,43 @@ impl Daemon {
                 }
             }
         };
-        process::tell_service_manager(&[NotifyState::Stopping]);
+        let may_give_way = gives_way.load(Ordering::Relaxed) && socket.is_own();
+        if !may_give_way {
+            process::tell_service_manager(&[NotifyState::Stopping]);
+        }
         // Whoever finds no socket any more and starts a daemon learns that this one is about to go.
         lock.mark_draining();
-        // It may be gone, with the directory.
-        let _ = fs::remove_file(config.data_dir.join(Listening::FILE));
-        let successor = if service.gives_way() { socket.give_way() } else { None };
-        drop(socket);
-        grants.close();
-        let waiting = listener::drain(connections).await;
-        let _ = granted.await;
-        // What was made in the last moment.
-        grants.close();
-        drop(service);
-        // With the service the last way to the actor is gone: it finishes and closes the store.
-        if !actor.is_finished() {
-            let _ = actor.await;
+        if socket.is_own() && !may_give_way {
+            // It may be gone, with the directory.
+            let _ = fs::remove_file(config.data_dir.join(Listening::FILE));
         }
+        let socket = Some(socket).filter(|_| may_give_way);
+        grants.close();
+        let drained = async {
+            let waiting = listener::drain(connections).await;
+            let _ = granted.await;
+            // What was made in the last moment.
+            grants.close();
+            drop(service);
+            // With the service the last way to the actor is gone: it finishes and closes the store.
+            if !actor.is_finished() {
+                let _ = actor.await;
+            }
+            waiting
+        };
+        let mut drained = pin!(drained);
+        let waiting = tokio::select! {
+            waiting = &mut drained => waiting,
+            // Also one that was to give way.
+            () = stop => {
+                gives_way.store(false, Ordering::Relaxed);
+                drained.await
+            }
+        };
         audit.into_iter().for_each(Writer::finish);
         info!("drained and stopped");
         drop(lock);
+        let successor = socket.filter(|_| gives_way.load(Ordering::Relaxed)).and_then(Socket::give_way);
         Drained { waiting, successor }
     }
 }

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -47,10 +50,18 @@ pub(crate) fn start_owner_of(endpoint: &Endpoint) -> Option<Startup> {
         // Another client has started it meanwhile.
         return Some(listening);
     }
+    let could_not_run = manager.failure_before_the_program().is_some();
     // One that listens on a file that was removed has to listen anew.
     let verb = if is_active { "restart" } else { "start" };
     let _ = manager.run(&["reset-failed", SOCKET_UNIT, "keyfobd.service"]);
     match manager.run(&[verb, SOCKET_UNIT]) {
+        Ok(output) if output.status.success() && could_not_run => match manager.fails_to_run() {
+            Some(status) => failed(format!(
+                "systemd cannot run the daemon (status {status}): some kernels and containers forbid its sandbox, and a credential \
+                 may be missing. `keyfob service uninstall` does without"
+            )),
+            None => Some(listening),
+        },
         Ok(output) if output.status.success() => Some(listening),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
@@ -63,19 +74,39 @@ pub(crate) fn start_owner_of(endpoint: &Endpoint) -> Option<Startup> {
 /// Whether a path is on one of the empty file systems that a unit puts over all homes (`ProtectHome=tmpfs`): what is written
 /// there is gone with the process.
 pub(crate) fn hides(path: &Path) -> bool {
-    fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| is_hidden(&mounts, path))
+    // What is not there yet is made where what is there leads.
+    let there = path.ancestors().find_map(|above| {
+        let rest = path.strip_prefix(above).ok()?;
+        fs::canonicalize(above).ok().map(|above| above.join(rest))
+    });
+    let homes = ["/home", "/root", "/run/user"].map(|home| fs::canonicalize(home).unwrap_or_else(|_| home.into()));
+    let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    is_hidden(&mounts, there.as_deref().unwrap_or(path), &homes)
 }
 
 /// `mounts` is what proc(5) says of `/proc/pid/mountinfo`.
-fn is_hidden(mounts: &str, path: &Path) -> bool {
-    let mounts = mounts.lines().filter_map(|line| {
-        let (mount, kind) = line.split_once(" - ")?;
-        Some((Path::new(mount.split(' ').nth(4)?), kind.split(' ').next()?))
+fn is_hidden(mounts: &[u8], path: &Path, homes: &[PathBuf]) -> bool {
+    let mounts = mounts.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let at = unescaped(fields.nth(4)?);
+        fields.find(|field| *field == b"-")?;
+        Some((at, fields.next()?))
     });
     // Of two at one place the later one lies over the other.
     let over = mounts.filter(|(at, _)| path.starts_with(at)).max_by_key(|(at, _)| at.components().count());
-    let homes = ["/home", "/root", "/run/user"].map(Path::new);
-    over.is_some_and(|(at, kind)| kind == "tmpfs" && homes.contains(&at))
+    over.is_some_and(|(at, kind)| kind == b"tmpfs" && homes.contains(&at))
+}
+
+/// A path in which white space and backslashes stand as `\\040` and the like.
+fn unescaped(field: &[u8]) -> PathBuf {
+    let (mut bytes, mut rest) = (Vec::new(), field);
+    while let [first, more @ ..] = rest {
+        let octal = |digits: &[u8]| std::str::from_utf8(digits).ok().and_then(|text| u8::from_str_radix(text, 8).ok());
+        let code = more.get(..3).filter(|_| *first == b'\\').and_then(octal);
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &more[3..] } else { more };
+    }
+    OsString::from_vec(bytes).into()
 }
 
 /// Whether the unit listens on this path, or is to.
@@ -95,7 +126,10 @@ impl Manager {
     fn running() -> Vec<Self> {
         let own = format!("/run/user/{}", rustix::process::getuid().as_raw());
         let dirs = env::var_os("XDG_RUNTIME_DIR").into_iter().map(PathBuf::from).chain([PathBuf::from(own)]);
-        let user = dirs.into_iter().find(|dir| dir.join("systemd/private").exists()).map(Self::User);
+        // `sudo -E` leaves the variable as it was.
+        let own = rustix::process::getuid().as_raw();
+        let is_own = |dir: &PathBuf| fs::metadata(dir).is_ok_and(|metadata| metadata.uid() == own);
+        let user = dirs.into_iter().find(|dir| is_own(dir) && dir.join("systemd/private").exists()).map(Self::User);
         let system = Path::new("/run/systemd/system").is_dir().then_some(Self::System);
         user.into_iter().chain(system).collect()
     }
@@ -115,6 +149,20 @@ impl Manager {
             systemctl.arg("--user").env("XDG_RUNTIME_DIR", dir);
         }
         systemctl.args(args).env("LC_ALL", "C").output()
+    }
+
+    /// Tries to start the service. Answers the status with which systemd gave it up, if it did before the program ran.
+    fn fails_to_run(&self) -> Option<u32> {
+        let is_started = self.run(&["start", "keyfobd.service"]).is_ok_and(|output| output.status.success());
+        if is_started { None } else { self.failure_before_the_program() }
+    }
+
+    /// The status with which systemd itself gave the service up before the program ran, see systemd.exec(5).
+    fn failure_before_the_program(&self) -> Option<u32> {
+        let output = self.run(&["show", "keyfobd.service", "--property=ExecMainStatus,ActiveState"]).ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        let status = text.lines().find_map(|line| line.strip_prefix("ExecMainStatus="))?.parse().ok()?;
+        (text.contains("ActiveState=failed") && (200..=243).contains(&status)).then_some(status)
     }
 
     /// What the socket's unit is like.
@@ -138,11 +186,14 @@ mod tests {
 81 22 0:51 / /run/user rw,nosuid - tmpfs tmpfs rw
 82 80 254:0 /home/a/.local/share/keyfob /home/a/.local/share/keyfob rw - ext4 /dev/vda rw
 83 22 0:52 / /srv rw - tmpfs tmpfs rw
+84 80 254:0 /home/b\\040c/keyfob /home/b\\040c/keyfob rw - ext4 /dev/vda rw
 ";
-        let hidden = |path: &str| is_hidden(mounts, Path::new(path));
+        let homes = ["/home", "/root", "/run/user"].map(PathBuf::from);
+        let hidden = |path: &str| is_hidden(mounts.as_bytes(), Path::new(path), &homes);
         assert!(hidden("/home/a/elsewhere/v") && hidden("/home/a") && hidden("/run/user/1000/v"));
         assert!(!hidden("/home/a/.local/share/keyfob/store") && !hidden("/srv/v") && !hidden("/var/lib/v"));
-        assert!(!is_hidden("22 1 254:0 / / rw - ext4 /dev/vda rw\n", Path::new("/home/a")));
+        assert!(!hidden("/home/b c/keyfob/store") && hidden("/home/b c/other"), "a path with a space");
+        assert!(!is_hidden(b"22 1 254:0 / / rw - ext4 /dev/vda rw\n", Path::new("/home/a"), &homes));
     }
 
     #[test]

@@ -47,10 +47,16 @@ fn upgrade(machine: &mut Machine) -> Seen {
     let restarted = machine.user("user3", &format!("({script}) 2>&1"))?;
     refuse(&restarted, "lost")?;
     expect(&restarted, "started by    systemd")?;
+    expect(&restarted, "in place of 0.1.0")?;
+    expect(&restarted, "keyfobd 0.1.1")?;
     // And a daemon that no unit started: it becomes the new one on the same socket.
-    let apart = "export KEYFOB_DATA_DIR=$HOME/apart; rm -f /tmp/done4; /usr/bin/keyfob key new; exe=$(readlink /proc/$(keyfob --json status | grep -o '\"pid\":[0-9]*' | cut -d: -f2)/exe); echo $exe; keyfob restart; keyfob key list | wc -l";
+    let apart = "export KEYFOB_DATA_DIR=$HOME/apart; keyfob key new >/dev/null; before=$(keyfob --json status | grep -o '\"pid\":[0-9]*'); \
+                 keyfob restart; [ \"$before\" = \"$(keyfob --json status | grep -o '\"pid\":[0-9]*')\" ] && echo same process; \
+                 keyfob status | grep -e ^started -e unused; keyfob stop";
     let apart = machine.user("user3", &format!("({apart}) 2>&1"))?;
-    Ok(format!("{}; {}", restarted.replace('\n', "; ").trim(), apart.lines().last().unwrap_or_default()))
+    expect(&apart, "same process")?;
+    expect(&apart, "1 unused")?;
+    Ok(restarted.replace('\n', "; ").trim().to_owned())
 }
 
 fn remove(machine: &mut Machine) -> Seen {

@@ -22,7 +22,7 @@ systemd-run -q -p User=user1 -p PAMName=login -p StandardOutput=file:/dev/ttyS0 
 /// Cuts the power so often, each time after another while.
 pub(crate) fn off(machine: &mut Machine, times: usize) -> Seen {
     machine.root("loginctl enable-linger user1; chmod 666 /dev/ttyS0")?;
-    let mut acknowledged = 0;
+    let (mut acknowledged, mut all_kept) = (0, BTreeSet::<String>::new());
     for number in 0..times {
         let before = machine.console().len();
         machine.root(&format!("chmod 666 /dev/ttyS0; {WORK}"))?;
@@ -46,15 +46,19 @@ pub(crate) fn off(machine: &mut Machine, times: usize) -> Seen {
         if kept.is_empty() {
             return Err("nothing was acknowledged before the power failed".to_owned());
         }
-        if let Some(lost) = kept.difference(&gone).find(|key| !there.contains(key.as_str())) {
-            // It may have been removed, and the power have failed before that was said.
-            let is_last_removed = console.lines().rev().find_map(|line| line.split_once("KEPT ")).is_none_or(|_| {
-                let cycle: Vec<_> = console.lines().filter(|line| line.contains("KEPT ")).collect();
-                cycle.len() % 3 == 0 && cycle[cycle.len() - 3].contains(lost.as_str())
-            });
-            if !is_last_removed {
-                return Err(format!("power-off {number}: {lost} was acknowledged, and is lost"));
-            }
+        // The first of a round of three may have been removed, and the power have failed before that was said.
+        let round: Vec<_> = console.lines().filter(|line| line.contains("KEPT ")).collect();
+        let may_be_gone = if round.len() % 3 == 0 { round.len().checked_sub(3).map(|at| round[at]) } else { None };
+        let is_lost = |key: &&&String| {
+            !there.contains(key.as_str()) && !may_be_gone.is_some_and(|line| line.contains(key.as_str()))
+        };
+        all_kept.retain(|key| !gone.contains(key));
+        all_kept.extend(kept.difference(&gone).filter(|key| there.contains(key.as_str())).cloned());
+        if let Some(lost) = kept.difference(&gone).find(|key| is_lost(&key)) {
+            return Err(format!("power-off {number}: {lost} was acknowledged, and is lost"));
+        }
+        if let Some(lost) = all_kept.iter().find(|key| !there.contains(key.as_str())) {
+            return Err(format!("power-off {number}: {lost} was there after another one, and is lost"));
         }
         if let Some(back) = gone.iter().find(|key| there.contains(key.as_str())) {
             return Err(format!("power-off {number}: {back} was removed, and is back"));

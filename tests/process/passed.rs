@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -64,13 +65,16 @@ fn a_socket_that_was_passed_on_is_served_and_left() {
 fn whoever_waits_for_a_daemon_that_does_not_start_is_told_why() {
     let dir = directory();
     DaemonProcess::start(dir.path()).kill();
-    fs::remove_file(dir.path().join("keyfob.sock")).unwrap();
     fs::write(dir.path().join("data/store/format"), "99\n").unwrap();
-    let Some(mut command) = passing(dir.path(), &["keyfob.sock"]) else { return };
+    // They wait before there is anybody to tell them.
+    let socket = dir.path().join("passed.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut clients: Vec<_> = (0..5).map(|_| RawClient::connect(&socket)).collect();
+    let mut command = Command::new(programs().join("keyfobd"));
+    command.arg("--successor").arg("--socket").arg(&socket).arg("--data-dir").arg(dir.path().join("data"));
+    command.stdin(OwnedFd::from(listener.try_clone().unwrap())).stderr(Stdio::null());
     let begun = Instant::now();
-    let mut daemon = command.stderr(Stdio::null()).spawn().unwrap();
-    let socket = dir.path().join("keyfob.sock");
-    let mut clients: Vec<_> = (0..5).map(|_| RawClient::connect(&wait_for(&socket))).collect();
+    let mut daemon = command.spawn().unwrap();
     for client in &mut clients {
         let line = client.read_line().unwrap();
         assert!(line.contains("NOT_STARTED") && line.contains("has format 99"), "{line}");
@@ -78,8 +82,30 @@ fn whoever_waits_for_a_daemon_that_does_not_start_is_told_why() {
     }
     assert_eq!(daemon.wait().unwrap().code(), Some(65));
     assert!(begun.elapsed() > Duration::from_secs(2), "systemd gives a unit up that is started too often");
-    let output = Command::new(programs().join("keyfob")).args(["--no-start", "list", "--socket"]).arg(&socket).output();
-    assert_eq!(output.unwrap().status.code(), Some(69));
+}
+
+#[test]
+fn a_wrong_argument_in_a_unit_is_told_to_whoever_waits() {
+    let dir = directory();
+    let Some(mut command) = passing(dir.path(), &["keyfob.sock"]) else { return };
+    let mut daemon = command.arg("--no-such-option").stderr(Stdio::null()).spawn().unwrap();
+    let line = RawClient::connect(&wait_for(&dir.path().join("keyfob.sock"))).read_line().unwrap();
+    assert!(line.contains("NOT_STARTED") && line.contains("no such option"), "{line}");
+    assert_eq!(daemon.wait().unwrap().code(), Some(2));
+}
+
+#[test]
+fn a_daemon_that_was_to_give_way_and_is_told_to_stop_stops() {
+    let dir = directory();
+    let mut daemon = DaemonProcess::start(dir.path());
+    let (mut first, mut second) = (daemon.connect(), daemon.connect());
+    first.call("shutdown", json!({ "restart": true }));
+    // It goes on hearing those who ask.
+    second.call("shutdown", json!({}));
+    assert_eq!(second.code("shutdown", json!({ "restart": true })), "SHUTTING_DOWN");
+    assert_eq!(second.read_line(), None);
+    assert!(daemon.child.wait().unwrap().success());
+    assert!(!dir.path().join("keyfob.sock").exists());
 }
 
 /// A socket's path, once somebody has bound it.
@@ -97,8 +123,9 @@ fn a_second_socket_that_was_passed_on_is_refused_and_answered() {
     let dir = directory();
     let Some(mut command) = passing(dir.path(), &["keyfob.sock", "second.sock"]) else { return };
     let mut daemon = command.stderr(Stdio::null()).spawn().unwrap();
-    for name in ["second.sock", "keyfob.sock"] {
-        let line = RawClient::connect(&wait_for(&dir.path().join(name))).read_line().unwrap();
+    let waiting = ["second.sock", "keyfob.sock"].map(|name| RawClient::connect(&wait_for(&dir.path().join(name))));
+    for mut client in waiting {
+        let line = client.read_line().unwrap();
         assert!(line.contains("NOT_STARTED") && line.contains("leave one `ListenStream=`"), "{line}");
     }
     assert_eq!(daemon.wait().unwrap().code(), Some(2));
@@ -202,7 +229,7 @@ fn stop_does_not_connect_where_nobody_holds_the_vault() {
     let data = dir.path().join("data");
     DaemonProcess::start(dir.path()).kill();
     // Where systemd listens, to connect would start one.
-    let listener = std::os::unix::net::UnixListener::bind(data.join("keyfob.sock")).unwrap();
+    let listener = UnixListener::bind(data.join("keyfob.sock")).unwrap();
     listener.set_nonblocking(true).unwrap();
     let output = Command::new(programs().join("keyfob")).arg("stop").arg("--data-dir").arg(&data).output().unwrap();
     assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("no daemon is running"));

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Args;
-use keyfob::{Access, Client};
-use keyfob_proto::StartedBy;
+use keyfob::{Access, Client, Error};
+use keyfob_proto::{Code, Paths, StartedBy};
 
 use super::escape::printable;
 use super::{Failure, Session};
@@ -56,10 +56,12 @@ impl Log {
             Self { .. } => FILE,
         };
         let access = session.access()?;
-        if file == FILE && is_in_journal(&access) {
-            return self.print_journal(session);
+        if file == FILE
+            && let Some(is_systems) = is_in_journal(&access)
+        {
+            return self.print_journal(is_systems, session);
         }
-        let path = access.place.data_dir().map_err(keyfob::Error::from)?.join(file);
+        let path = access.place.data_dir().map_err(Error::from)?.join(file);
         let mut reader = open(&path)?;
         for line in last(&mut reader, self.lines)? {
             writeln!(session.output.io.stdout, "{}", printable(&line))?;
@@ -89,12 +91,12 @@ impl Log {
 
 impl Log {
     /// Prints what systemd's journal has of the unit.
-    fn print_journal(self, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+    fn print_journal(self, is_systems: bool, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let mut journal = Command::new("journalctl");
         journal
             .args(["--no-pager", "--output=short-iso", "--unit=keyfobd.service", "--lines"])
             .arg(self.lines.to_string());
-        if !rustix::process::getuid().is_root() {
+        if !is_systems {
             journal.arg("--user");
         }
         if self.follow {
@@ -106,14 +108,29 @@ impl Log {
             writeln!(session.output.io.stdout, "{}", printable(&line.map_err(failed)?))?;
             session.output.io.stdout.flush()?;
         }
-        child.wait().map(drop).map_err(failed)
+        if child.wait().map_err(failed)?.success() {
+            return Ok(());
+        }
+        let message =
+            "journalctl has nothing to show: to keep users' logs it needs /var/log/journal (journald.conf(5))";
+        Err(Failure::Service(message.to_owned()))
     }
 }
 
-/// Whether systemd started the daemon that runs, and so keeps its log.
-fn is_in_journal(access: &Access) -> bool {
-    let status = Client::connect_blocking(access).and_then(|client| client.status().wait());
-    status.is_ok_and(|status| status.started_by == Some(StartedBy::Systemd))
+/// Whether systemd starts the daemon, and so keeps its log; and if it does, whether that is the system's.
+fn is_in_journal(access: &Access) -> Option<bool> {
+    match Client::connect_blocking(access).and_then(|client| client.status().wait()) {
+        Ok(status) if status.started_by == Some(StartedBy::Systemd) => {
+            let is_own = |paths: &Paths| {
+                let own = rustix::process::getuid().as_raw();
+                fs::metadata(&paths.data_dir).is_ok_and(|metadata| metadata.uid() == own)
+            };
+            Some(!status.paths.as_ref().is_some_and(is_own))
+        }
+        // Nobody else answers that.
+        Err(Error::Fault(fault)) if fault.data.code == Code::NotStarted => Some(false),
+        _ => None,
+    }
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, Failure> {

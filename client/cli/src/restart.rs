@@ -1,6 +1,6 @@
 use clap::Args;
 use keyfob::{Client, Error};
-use keyfob_proto::Shutdown;
+use keyfob_proto::{Code, Shutdown};
 use serde_json::json;
 
 use super::{Failure, Session};
@@ -23,7 +23,11 @@ impl Restart {
             client => client?,
         };
         let before = client.status().wait()?;
-        client.call(Shutdown { restart: true }).wait()?;
+        match client.call(Shutdown { restart: true }).wait() {
+            // It is so old that it can only stop.
+            Err(Error::Fault(fault)) if fault.data.code == Code::InvalidParams => client.shutdown().wait()?,
+            begun => begun?,
+        };
         client.closed_blocking();
         let after = session.connect()?.status().wait()?;
         let (old, new) = (&before.daemon_version, &after.daemon_version);

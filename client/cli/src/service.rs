@@ -1,5 +1,6 @@
 //! `keyfob service`: has the system's service manager start the daemon, systemd or launchd.
 
+mod credential;
 mod install;
 mod launchd;
 mod status;
@@ -20,6 +21,9 @@ pub(super) enum Service {
     Uninstall(uninstall::Uninstall),
     Status(status::Status),
 }
+
+/// The socket of the vault that several users share.
+const SYSTEM_SOCKET: &str = "/run/keyfob/keyfob.sock";
 
 /// Whose service is meant.
 #[derive(Clone, Copy, Debug, Args)]

@@ -46,7 +46,7 @@ impl Connection {
     /// When another daemon is to take the place of this one, whoever is in the middle of asking is heard until they pause.
     /// Answers whether there is more to take.
     pub(super) async fn hears_more(&mut self, end: Instant) -> bool {
-        if !self.service.gives_way() || self.inbox.waits_for_place() {
+        if !self.service.gives_way() || self.inbox.waits_for_place() || Instant::now() >= end {
             return false;
         }
         let (mut stream, pause) = (&self.stream, end.min(Instant::now() + PAUSE));

@@ -1,18 +1,16 @@
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use clap::Args;
 use keyfob::{Access, Client};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::Scope;
-use super::launchd;
-use super::systemd::{ENCRYPTS_FOR_USERS, Manager, SERVICE, SOCKET, cannot_run};
+use super::systemd::{Manager, SERVICE, SOCKET, cannot_run};
 use super::units::{self, Paths, Unit};
+use super::{credential, launchd};
 use crate::{Failure, Session};
 
 /// Write the units, and start the vault with them
@@ -53,10 +51,11 @@ impl Install {
     fn install(self, manager: &Manager, access: &Access, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let mut paths = true_paths(manager, access)?;
         if self.credential {
-            paths.credential = Some(make_credential(manager, session)?);
+            paths.credential = Some(credential::make(manager, session)?);
         } else {
-            paths.credential = credential_in_use(manager)?;
+            paths.credential = credential::in_use(manager)?;
         }
+        paths.check()?;
         let units = units::of_user(&paths);
         let written = write_units(manager, &units)?;
         start(manager, session, &written)?;
@@ -78,7 +77,13 @@ impl Install {
             );
             return Err(Failure::Service(message));
         }
-        let allowed = self.allow.iter().map(|name| uid_of(name)).collect::<Result<Vec<_>, _>>()?;
+        // Those of before stay.
+        let mut allowed = units::allowed(&fs::read_to_string(manager.unit_dir()?.join(SERVICE)).unwrap_or_default());
+        for name in &self.allow {
+            let uid = uid_of(name)?;
+            allowed.retain(|known| *known != uid);
+            allowed.push(uid);
+        }
         let sysusers = Path::new("/etc/sysusers.d/keyfob.conf");
         write(sysusers, units::SYSTEM_USER)?;
         run("systemd-sysusers", &[&sysusers.display().to_string()])?;
@@ -89,7 +94,7 @@ impl Install {
         start(manager, session, &written)?;
         let note = "users that you allow (--allow USER) set KEYFOB_SOCKET=/run/keyfob/keyfob.sock and \
                     KEYFOB_SERVER_UID=$(id -u keyfob), after they have logged in anew";
-        report(&Access::socket("/run/keyfob/keyfob.sock"), session, &written, note)
+        report(&Access::socket(super::SYSTEM_SOCKET), session, &written, note)
     }
 }
 
@@ -198,61 +203,4 @@ fn run(program: &str, args: &[&str]) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Service(format!("{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim())))
-}
-
-/// Where the secret is that systemd passes on, if one was made, and whether it is encrypted.
-fn credential_in_use(manager: &Manager) -> Result<Option<(PathBuf, bool)>, Failure> {
-    let paths = credential_paths(manager)?;
-    Ok(paths.into_iter().find(|(path, _)| path.exists()))
-}
-
-fn credential_paths(manager: &Manager) -> Result<[(PathBuf, bool); 2], Failure> {
-    let units = manager.unit_dir()?;
-    let config = units.ancestors().nth(2).unwrap_or(Path::new("/"));
-    let dir = config.join("keyfob");
-    Ok([(dir.join("wrapping-key.cred"), true), (dir.join("wrapping-key"), false)])
-}
-
-/// Makes the secret, which no command line and no other file ever has.
-fn make_credential(manager: &Manager, session: &mut Session<'_, '_>) -> Result<(PathBuf, bool), Failure> {
-    if let Some(found) = credential_in_use(manager)? {
-        session.output.note(format!("the credential {} is there already", found.0.display()))?;
-        return Ok(found);
-    }
-    let version = manager.version().unwrap_or_default();
-    let [(encrypted, _), (plain, _)] = credential_paths(manager)?;
-    let path = if version >= ENCRYPTS_FOR_USERS { &encrypted } else { &plain };
-    let failed = |source| Failure::File { action: "write", path: path.clone(), source };
-    fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
-    let mut secret = Zeroizing::new([0; 32]);
-    fs::File::open("/dev/urandom")
-        .and_then(|mut random| std::io::Read::read_exact(&mut random, &mut *secret))
-        .map_err(failed)?;
-    if version >= ENCRYPTS_FOR_USERS {
-        encrypt(&*secret, path)?;
-        session.output.note(format!("made {}: encrypted for you on this machine", path.display()))?;
-        return Ok((path.clone(), true));
-    }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(&*secret).and_then(|()| file.sync_all()).map_err(failed)?;
-    session.output.note(format!(
-        "made {}, not encrypted: systemd {version} does not decrypt for a user's units, {ENCRYPTS_FOR_USERS} and later do",
-        path.display()
-    ))?;
-    Ok((path.clone(), false))
-}
-
-/// Encrypts a secret for this user on this machine; it goes through a pipe.
-fn encrypt(secret: &[u8], path: &Path) -> Result<(), Failure> {
-    let mut command = Command::new("systemd-creds");
-    command.args(["encrypt", "--user", "--name=keyfob", "-"]).arg(path);
-    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(cannot_run)?;
-    if let Some(mut pipe) = child.stdin.take() {
-        pipe.write_all(secret)?;
-    }
-    let output = child.wait_with_output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(Failure::Service(format!("systemd-creds failed: {}", String::from_utf8_lossy(&output.stderr).trim())))
 }

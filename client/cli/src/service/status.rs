@@ -53,7 +53,7 @@ impl Status {
         if [&socket, &service].iter().any(|unit| of(unit, "NeedDaemonReload") == "yes") {
             wrong.push(format!("the files of the units have changed: `{} daemon-reload`", manager.command()));
         }
-        let access = if self.scope.system { Access::socket("/run/keyfob/keyfob.sock") } else { session.access()? };
+        let access = if self.scope.system { Access::socket(super::SYSTEM_SOCKET) } else { session.access()? };
         let starter = started_by(&access, &mut wrong);
         let state = |unit| {
             let enabled = of(unit, "UnitFileState");

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -29,7 +31,10 @@ impl Manager {
     pub(super) fn of_user() -> Result<Self, Failure> {
         let own = format!("/run/user/{}", rustix::process::getuid().as_raw());
         let dirs = env::var_os("XDG_RUNTIME_DIR").into_iter().map(PathBuf::from).chain([PathBuf::from(own)]);
-        let running = dirs.into_iter().find(|dir| dir.join("systemd/private").exists()).map(Self::User);
+        // `sudo -E` leaves the variable as it was.
+        let uid = rustix::process::getuid().as_raw();
+        let is_own = |dir: &PathBuf| fs::metadata(dir).is_ok_and(|metadata| metadata.uid() == uid);
+        let running = dirs.into_iter().find(|dir| is_own(dir) && dir.join("systemd/private").exists()).map(Self::User);
         running.ok_or_else(|| {
             Failure::Service(
                 "no systemd serves this user here. Nothing is needed: the first command or app that needs the daemon starts \

@@ -1,6 +1,8 @@
 use std::fs;
 
 use clap::Args;
+use keyfob::{Access, Client};
+use keyfob_proto::KeySource;
 use serde_json::json;
 
 use super::systemd::{SERVICE, SOCKET};
@@ -26,6 +28,13 @@ impl Uninstall {
         let manager = self.scope.manager()?;
         if manager.show(SOCKET, "LoadState")?.get("LoadState").is_none_or(|state| state == "not-found") {
             return session.output.nothing("there are no units of keyfob", &json!({ "removed": [] }));
+        }
+        let access = if self.scope.system { Access::socket(super::SYSTEM_SOCKET) } else { session.access()? };
+        let status = Client::connect_blocking(&access).and_then(|client| client.status().wait());
+        if status.is_ok_and(|status| status.lock.key_source == Some(KeySource::Credential)) {
+            let message = "the vault's wrapping key is the credential that systemd passes on, and nothing else has it: \
+                           `keyfob vault rekey key-file` first";
+            return Err(Failure::Service(message.to_owned()));
         }
         manager.run(&["disable", "--now", SOCKET, SERVICE])?;
         let mut removed = Vec::new();

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Failure;
+
 /// The paths in the texts, in the place of which others may be put.
 const PROGRAM: &str = "/usr/bin/keyfobd";
 const COMMAND: &str = "/usr/bin/keyfob";
@@ -27,12 +29,34 @@ pub(super) struct Paths {
     pub(super) credential: Option<(PathBuf, bool)>,
 }
 
+impl Paths {
+    /// Whether all of them can stand in a unit.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let credential = self.credential.as_ref().map(|(path, _)| path);
+        let rest = [&self.data_dir, &self.socket].into_iter().flatten().chain(credential);
+        for path in [&self.daemon, &self.command].into_iter().chain(rest) {
+            let is_plain = |text: &str| !text.contains(char::is_control) && !text.ends_with([' ', '\\']);
+            if !path.to_str().is_some_and(is_plain) {
+                let message = "a path that is not UTF-8, has control characters, or ends in a space or a backslash cannot stand in \
+                               a unit of systemd: name another";
+                return Err(Failure::Service(message.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The users that the unit of a shared vault allows.
+pub(super) fn allowed(unit: &str) -> Vec<u32> {
+    unit.split("--allow-uid ").skip(1).filter_map(|rest| rest.split_whitespace().next()?.parse().ok()).collect()
+}
+
 /// The units of a user's vault.
 pub(super) fn of_user(paths: &Paths) -> [Unit; 2] {
     let data_dir = paths.data_dir.as_deref().map(quoted);
     let bound = paths.data_dir.as_deref().map(bound);
     let socket = include_str!("../../service/keyfobd.socket")
-        .replace(&format!("-{COMMAND} "), &format!("-{} ", quoted(&paths.command)));
+        .replace(&format!("-{COMMAND} "), &format!("-{} ", program(&paths.command)));
     let socket = match &data_dir {
         Some(dir) => socket.replace(DATA_DIR, dir),
         None => socket,
@@ -42,7 +66,7 @@ pub(super) fn of_user(paths: &Paths) -> [Unit; 2] {
         None => socket,
     };
     let mut service = include_str!("../../service/keyfobd.service").to_owned();
-    let mut start = format!("ExecStart={}", quoted(&paths.daemon));
+    let mut start = format!("ExecStart={}", program(&paths.daemon));
     if let Some(dir) = &data_dir {
         start = format!("{start} --data-dir {dir}");
     }
@@ -65,7 +89,7 @@ pub(super) fn of_user(paths: &Paths) -> [Unit; 2] {
 
 /// The units of the vault that several users share.
 pub(super) fn of_system(daemon: &Path, allowed: &[u32]) -> [Unit; 2] {
-    let mut start = format!("ExecStart={}", quoted(daemon));
+    let mut start = format!("ExecStart={}", program(daemon));
     for uid in allowed {
         start = format!("{start} --allow-uid {uid}");
     }
@@ -84,20 +108,28 @@ fn escaped(path: &Path) -> String {
     path.display().to_string().replace('%', "%%")
 }
 
-/// A path as one of the words of a line.
+/// A path as the program that a line runs.
+fn program(path: &Path) -> String {
+    word(&escaped(path))
+}
+
+/// A path as one of a program's arguments, in which systemd puts in variables.
 fn quoted(path: &Path) -> String {
-    let text = escaped(path);
-    if text.contains(|c: char| c.is_whitespace() || "\"'\\;$".contains(c)) {
-        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "$$"))
+    word(&escaped(path).replace('$', "$$"))
+}
+
+fn word(text: &str) -> String {
+    if text.contains(|c: char| c.is_whitespace() || "\"'\\;".contains(c)) {
+        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
     } else {
-        text
+        text.to_owned()
     }
 }
 
 /// A path to bind, where a colon would begin another one.
 fn bound(path: &Path) -> String {
     let text = escaped(path).replace('\\', "\\\\").replace(':', "\\:");
-    if text.contains(|c: char| c.is_whitespace() || c == '"') {
+    if text.contains(|c: char| c.is_whitespace() || "\"'".contains(c)) {
         format!("\"{}\"", text.replace('"', "\\\""))
     } else {
         text
@@ -106,6 +138,8 @@ fn bound(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn paths() -> Paths {
@@ -147,10 +181,24 @@ mod tests {
     }
 
     #[test]
+    fn paths_that_systemd_would_read_otherwise_are_quoted_or_refused() {
+        let daemon = PathBuf::from("/opt/it's $HOME/keyfobd");
+        let [_, (_, service)] = of_user(&Paths { daemon, data_dir: Some("/srv/$a".into()), ..paths() });
+        assert!(service.contains("\nExecStart=\"/opt/it's $HOME/keyfobd\" --data-dir /srv/$$a\n"), "{service}");
+        assert!(service.contains("notify \"/opt/it's $HOME/keyfobd\"\n"), "{service}");
+        let not_utf8 = PathBuf::from(std::ffi::OsString::from_vec(b"/srv/\xff".to_vec()));
+        for data_dir in ["/srv/a\nExecStart=/bin/sh".into(), "/srv/a\\".into(), "/srv/a ".into(), not_utf8] {
+            assert!(Paths { data_dir: Some(data_dir), ..paths() }.check().is_err());
+        }
+        assert!(paths().check().is_ok());
+    }
+
+    #[test]
     fn the_shared_vault_serves_whom_it_was_told() {
         let [(_, socket), (_, service)] = of_system(Path::new("/opt/keyfobd"), &[1000, 1001]);
         let start = "\nExecStart=/opt/keyfobd --allow-uid 1000 --allow-uid 1001 --data-dir /var/lib/keyfob\n";
         assert!(service.contains(start), "{service}");
+        assert_eq!(allowed(&service), [1000, 1001]);
         assert!(socket.contains("\nListenStream=/run/keyfob/keyfob.sock\n"));
         assert!(!service.contains("PrivateUsers"), "it has to tell users apart");
     }
