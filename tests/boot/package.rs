@@ -25,6 +25,11 @@ fn install(machine: &mut Machine) -> Seen {
     let used = machine.user("user3", "keyfob key new && keyfob status && keyfob doctor")?;
     expect(&used, "started by    systemd")?;
     expect(&used, "1 unused")?;
+    let without =
+        "keyfob service uninstall; keyfob status | grep started; keyfob service install; keyfob key list | wc -l";
+    let without = machine.user("user3", &format!("({without}) 2>&1"))?;
+    expect(&without, "started by    the first command")?;
+    expect(&without, "the units are there already")?;
     Ok(format!("{} files; a user's first command reaches systemd's daemon", said.matches('\n').count()))
 }
 

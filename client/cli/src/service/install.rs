@@ -40,6 +40,8 @@ impl Install {
             return launchd::install(session);
         }
         let manager = self.scope.manager()?;
+        // An uninstall may have masked a package's.
+        let _ = manager.run(&["unmask", SOCKET, SERVICE]);
         let access = session.access()?;
         if self.scope.system {
             self.install_for_all(&manager, &access, session)

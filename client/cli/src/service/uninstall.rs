@@ -47,10 +47,15 @@ impl Uninstall {
             }
         }
         manager.run(&["daemon-reload"])?;
+        // A package's is enabled for everybody, and this user wants none.
+        let state = manager.show(SOCKET, "UnitFileState")?;
+        if state.get("UnitFileState").is_some_and(|state| state.starts_with("enabled")) {
+            manager.run(&["mask", SOCKET, SERVICE])?;
+        }
         let _ = manager.run(&["reset-failed", SOCKET, SERVICE]);
         let names: Vec<_> = removed.iter().map(|path| path.display().to_string()).collect();
         let text = if names.is_empty() {
-            "the units are stopped and disabled; a package installed them, and keeps them".to_owned()
+            "the units are stopped, and masked here; they belong to a package".to_owned()
         } else {
             format!("stopped, and removed {}", names.join(" and "))
         };
