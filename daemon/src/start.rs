@@ -109,7 +109,7 @@ impl Daemon {
         let service = Arc::new(service);
         let granted = tokio::spawn(listener::grants::accept(sockets, Arc::clone(&service)));
         let mut actor = run(actor);
-        let mut stop = pin!(stop);
+        let (mut stop, mut has_stopped) = (pin!(stop), false);
         let gives_way = Arc::clone(&service.gives_way);
         let connections = {
             let mut accepting = pin!(socket.accept(&service, &allowed, max_connections));
@@ -117,6 +117,7 @@ impl Daemon {
                 connections = &mut accepting => connections,
                 () = service.lock_when_idle() => accepting.await,
                 () = &mut stop => {
+                    has_stopped = true;
                     shutdown.cancel();
                     accepting.await
                 }
@@ -157,7 +158,7 @@ impl Daemon {
         let waiting = tokio::select! {
             waiting = &mut drained => waiting,
             // Also one that was to give way.
-            () = stop => {
+            () = stop, if !has_stopped => {
                 gives_way.store(false, Ordering::Relaxed);
                 drained.await
             }
