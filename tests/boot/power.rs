@@ -32,7 +32,10 @@ pub(crate) fn off(machine: &mut Machine, times: usize) -> Seen {
         machine.power_off();
         let console = machine.console()[before..].to_owned();
         machine.boot_again()?;
-        let running = machine.root("systemctl --user -M user1@ is-active keyfobd.service 2>&1; true")?;
+        let state = "systemctl --user -M user1@ is-active keyfobd.service 2>&1";
+        let running = machine.root(&format!(
+            "for n in $(seq 120); do case $({state}) in active) break;; esac; sleep 0.5; done; {state}; true"
+        ))?;
         if running.trim() != "active" {
             return Err(format!("after power-off {number} the daemon is {}", running.trim()));
         }
