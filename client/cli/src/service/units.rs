@@ -81,9 +81,11 @@ pub(super) fn of_user(paths: &Paths) -> [Unit; 2] {
     };
     let dirs = format!("BindPaths={} {socket_dir}", bound.as_deref().unwrap_or(DATA_DIR));
     service = service.replace(&format!("BindPaths={DATA_DIR} {SOCKET_DIR}"), &dirs);
-    // In a home, the program is not seen otherwise.
-    let seen = format!("BindReadOnlyPaths=%t/systemd/notify {}", self::bound(&paths.daemon));
-    service = service.replace("BindReadOnlyPaths=%t/systemd/notify", &seen);
+    if paths.daemon != Path::new(PROGRAM) {
+        // In a home, it is not seen otherwise.
+        let seen = format!("BindReadOnlyPaths=%t/systemd/notify {}", self::bound(&paths.daemon));
+        service = service.replace("BindReadOnlyPaths=%t/systemd/notify", &seen);
+    }
     [(super::systemd::SOCKET, socket), (super::systemd::SERVICE, service)]
 }
 
@@ -150,8 +152,7 @@ mod tests {
     fn the_packages_units_are_those_of_a_vault_where_it_is_by_default() {
         let [(_, socket), (_, service)] = of_user(&paths());
         assert_eq!(socket, include_str!("../../service/keyfobd.socket"));
-        let seen = format!(" {PROGRAM}\n");
-        assert_eq!(service.replace(&seen, "\n"), include_str!("../../service/keyfobd.service"));
+        assert_eq!(service, include_str!("../../service/keyfobd.service"));
     }
 
     #[test]
