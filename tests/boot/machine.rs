@@ -17,6 +17,9 @@ daemons() { for c in $(grep -lx keyfobd /proc/[0-9]*/comm 2>/dev/null); do grep 
 /// How long a boot in software may take.
 const BOOT: Duration = Duration::from_secs(300);
 
+/// How often a boot is tried.
+const TRIES: usize = 3;
+
 /// How long a script may take.
 const SCRIPT: Duration = Duration::from_secs(290);
 
@@ -29,6 +32,8 @@ pub(crate) struct Machine {
     dir: PathBuf,
     qemu: Child,
     number: u64,
+    /// Where in the console the last boot begins.
+    console_begin: usize,
 }
 
 impl Machine {
@@ -43,9 +48,16 @@ impl Machine {
             Command::new("qemu-img").args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(base).arg(&disk),
         )?;
         let qemu = start(root, &disk, luggage, &run_dir)?;
-        let mut machine =
-            Self { root: root.to_owned(), disk, luggage: luggage.to_owned(), dir: run_dir, qemu, number: 0 };
-        machine.wait()?;
+        let mut machine = Self {
+            root: root.to_owned(),
+            disk,
+            luggage: luggage.to_owned(),
+            dir: run_dir,
+            qemu,
+            number: 0,
+            console_begin: 0,
+        };
+        machine.wait().or_else(|_| machine.boot_again())?;
         machine.root("cd /opt && tar -xf /dev/vdb && chmod 755 keyfob keyfobd")?;
         Ok(machine)
     }
@@ -77,10 +89,20 @@ impl Machine {
     }
 
     /// Boots it again.
+    ///
+    /// In software a kernel panics now and then before it has mounted anything; it is tried again then.
     pub(crate) fn boot_again(&mut self) -> Result<(), String> {
-        self.power_off();
-        self.qemu = start(&self.root, &self.disk, &self.luggage, &self.dir)?;
-        self.wait()
+        let mut booted = Err(String::new());
+        for _ in 0..TRIES {
+            self.power_off();
+            self.console_begin = self.console().len();
+            self.qemu = start(&self.root, &self.disk, &self.luggage, &self.dir)?;
+            booted = self.wait();
+            if booted.is_ok() {
+                break;
+            }
+        }
+        booted
     }
 
     /// What it wrote to its console since it was made.
@@ -93,6 +115,9 @@ impl Machine {
         loop {
             if self.run("systemctl is-system-running --wait >/dev/null; true", Duration::from_secs(60)).is_ok() {
                 return Ok(());
+            }
+            if self.console().get(self.console_begin..).is_some_and(|console| console.contains("Kernel panic")) {
+                return Err("its kernel panicked".to_owned());
             }
             if Instant::now() > end || self.qemu.try_wait().is_ok_and(|ended| ended.is_some()) {
                 return Err(format!("it does not boot; see {}", self.dir.join("console").display()));

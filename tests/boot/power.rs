@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::Seen;
 use crate::machine::{Machine, pause};
+use crate::service::INSTALL;
 
 /// A client that says on the console what was acknowledged, which the host has then.
 const WORK: &str = "\
@@ -21,7 +22,8 @@ systemd-run -q -p User=user1 -p PAMName=login -p StandardOutput=file:/dev/ttyS0 
 
 /// Cuts the power so often, each time after another while.
 pub(crate) fn off(machine: &mut Machine, times: usize) -> Seen {
-    machine.root("loginctl enable-linger user1; chmod 666 /dev/ttyS0")?;
+    machine.root("loginctl enable-linger user1")?;
+    machine.user("user1", INSTALL)?;
     let (mut acknowledged, mut all_kept) = (0, BTreeSet::<String>::new());
     for number in 0..times {
         let before = machine.console().len();
@@ -30,7 +32,7 @@ pub(crate) fn off(machine: &mut Machine, times: usize) -> Seen {
             pause();
         }
         machine.power_off();
-        let console = machine.console()[before..].to_owned();
+        let console = machine.console().get(before..).unwrap_or_default().to_owned();
         machine.boot_again()?;
         let state = "systemctl --user -M user1@ is-active keyfobd.service 2>&1";
         let running = machine.root(&format!(

@@ -27,7 +27,8 @@ pub(crate) const ROWS: [Row; 19] = [
     ("the system's unit serves those who are allowed", system_unit),
 ];
 
-const INSTALL: &str = "mkdir -p ~/.cargo/bin && cp --remove-destination /opt/keyfob /opt/keyfobd ~/.cargo/bin/ && keyfob service install 2>&1";
+/// Installs the programs as cargo does, and the service.
+pub(crate) const INSTALL: &str = "mkdir -p ~/.cargo/bin && cp --remove-destination /opt/keyfob /opt/keyfobd ~/.cargo/bin/ && keyfob service install 2>&1";
 
 fn fresh_user(machine: &mut Machine) -> Seen {
     let said = machine
