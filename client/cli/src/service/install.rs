@@ -40,8 +40,6 @@ impl Install {
             return launchd::install(session);
         }
         let manager = self.scope.manager()?;
-        // An uninstall may have masked a package's.
-        let _ = manager.run(&["unmask", SOCKET, SERVICE]);
         let access = session.access()?;
         if self.scope.system {
             self.install_for_all(&manager, &access, session)
@@ -106,12 +104,9 @@ fn true_paths(manager: &Manager, access: &Access) -> Result<Paths, Failure> {
     let socket = access.place.endpoint().map_err(keyfob::Error::from)?.path().to_owned();
     let Manager::User(runtime_dir) = manager else { return Err(Failure::Service("not of a user".to_owned())) };
     let by_default = std::env::home_dir().map(|home| home.join(".local/share/keyfob"));
-    let command = std::env::current_exe()?;
-    let is_packaged = command == Path::new("/usr/bin/keyfob");
     Ok(Paths {
         daemon: absolute(&access.daemon)?,
-        // A package's may be replaced any time, at the path that it has.
-        command: if is_packaged { "/usr/bin/keyfob".into() } else { command },
+        command: std::env::current_exe()?,
         data_dir: Some(data_dir).filter(|dir| Some(dir) != by_default.as_ref()),
         socket: Some(socket).filter(|socket| *socket != runtime_dir.join("keyfob/keyfob.sock")),
         credential: None,
@@ -133,6 +128,8 @@ fn absolute(program: &Path) -> Result<PathBuf, Failure> {
 
 /// Writes the units that are not as they should be, each at once. Answers their paths.
 fn write_units(manager: &Manager, units: &[Unit]) -> Result<Vec<PathBuf>, Failure> {
+    // An uninstall may have masked a package's.
+    let _ = manager.run(&["unmask", SOCKET, SERVICE]);
     let dir = manager.unit_dir()?;
     let mut written = Vec::new();
     for (name, text) in units {
