@@ -19,7 +19,7 @@ const SOCKET_UNIT: &str = "keyfobd.socket";
 
 /// Whose units.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Manager {
+enum Systemd {
     /// Those of this user, whose runtime directory this is.
     User(PathBuf),
     /// The system's.
@@ -28,20 +28,20 @@ enum Manager {
 
 /// Starts the unit that owns a socket, if one does. Answers whether it listens, or why not; `None`: no unit owns it.
 pub(crate) fn start_owner_of(endpoint: &Endpoint) -> Option<Startup> {
-    let (manager, shown) = Manager::running().into_iter().find_map(|manager| {
-        let shown = manager.show()?;
-        owns(&shown, endpoint.path()).then_some((manager, shown))
+    let (systemd, shown) = Systemd::running().into_iter().find_map(|systemd| {
+        let shown = systemd.show()?;
+        owns(&shown, endpoint.path()).then_some((systemd, shown))
     })?;
     let path = endpoint.path();
     let failed = |why: String| {
-        let (unit, path) = (manager.command(), path.display());
+        let (unit, path) = (systemd.command(), path.display());
         let message = format!(
             "the unit {SOCKET_UNIT} owns the socket {path}, so nothing else is started there, and {why}. See `{unit} status \
              {SOCKET_UNIT} keyfobd.service`"
         );
         Some(Startup::Failed { message })
     };
-    if manager == Manager::System {
+    if systemd == Systemd::System {
         return failed("it does not listen: start it with `sudo systemctl start keyfobd.socket`".to_owned());
     }
     let listening = Startup::Listening { pid: None, socket: path.to_owned() };
@@ -50,12 +50,12 @@ pub(crate) fn start_owner_of(endpoint: &Endpoint) -> Option<Startup> {
         // Another client has started it meanwhile.
         return Some(listening);
     }
-    let could_not_run = manager.failure_before_the_program().is_some();
+    let could_not_run = systemd.failure_before_the_program().is_some();
     // One that listens on a file that was removed has to listen anew.
     let verb = if is_active { "restart" } else { "start" };
-    let _ = manager.run(&["reset-failed", SOCKET_UNIT, "keyfobd.service"]);
-    match manager.run(&[verb, SOCKET_UNIT]) {
-        Ok(output) if output.status.success() && could_not_run => match manager.fails_to_run() {
+    let _ = systemd.run(&["reset-failed", SOCKET_UNIT, "keyfobd.service"]);
+    match systemd.run(&[verb, SOCKET_UNIT]) {
+        Ok(output) if output.status.success() && could_not_run => match systemd.fails_to_run() {
             Some(status) => failed(format!(
                 "systemd cannot run the daemon (status {status}): some kernels and containers forbid its sandbox, and a credential \
                  may be missing. `keyfob service uninstall` does without"
@@ -121,13 +121,13 @@ fn owns(shown: &BTreeMap<String, String>, path: &Path) -> bool {
     is("LoadState", &["loaded"]) && listens_there && is_wanted
 }
 
-impl Manager {
+impl Systemd {
     /// Those that run here.
     fn running() -> Vec<Self> {
-        let own = format!("/run/user/{}", rustix::process::getuid().as_raw());
-        let dirs = env::var_os("XDG_RUNTIME_DIR").into_iter().map(PathBuf::from).chain([PathBuf::from(own)]);
-        // `sudo -E` leaves the variable as it was.
         let own = rustix::process::getuid().as_raw();
+        let usual = PathBuf::from(format!("/run/user/{own}"));
+        let dirs = env::var_os("XDG_RUNTIME_DIR").into_iter().map(PathBuf::from).chain([usual]);
+        // `sudo -E` leaves the variable as it was.
         let is_own = |dir: &PathBuf| fs::metadata(dir).is_ok_and(|metadata| metadata.uid() == own);
         let user = dirs.into_iter().find(|dir| is_own(dir) && dir.join("systemd/private").exists()).map(Self::User);
         let system = Path::new("/run/systemd/system").is_dir().then_some(Self::System);

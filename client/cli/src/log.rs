@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -70,26 +70,9 @@ impl Log {
         if !self.follow {
             return Ok(());
         }
-        // Nothing is ever sent: this only waits.
-        let (_never, wait) = mpsc::channel::<()>();
-        loop {
-            let mut line = String::new();
-            while reader.read_line(&mut line).map_err(|source| cannot_read(&path, source))? > 0 {
-                if line.ends_with('\n') {
-                    writeln!(session.output.io.stdout, "{}", printable(line.trim_end()))?;
-                    line.clear();
-                }
-            }
-            session.output.io.stdout.flush()?;
-            let _ = wait.recv_timeout(LOOK_EVERY);
-            if was_put_aside(&reader, &path) {
-                reader = open(&path)?;
-            }
-        }
+        follow(&path, reader, session)
     }
-}
 
-impl Log {
     /// Prints what systemd's journal has of the unit.
     fn print_journal(self, is_systems: bool, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         let mut journal = Command::new("journalctl");
@@ -133,11 +116,43 @@ fn is_in_journal(access: &Access) -> Option<bool> {
     }
 }
 
+/// Prints what is added to a log, and to those that come after it.
+fn follow(path: &Path, mut reader: BufReader<File>, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+    // Nothing is ever sent: this only waits.
+    let (_never, wait) = mpsc::channel::<()>();
+    let mut begun = Vec::new();
+    loop {
+        // This comes before the reading: to a log that was put aside nothing is added any more.
+        let was_last = was_put_aside(&reader, path);
+        while let Some(line) = next_line(&mut reader, &mut begun).map_err(|source| cannot_read(path, source))? {
+            writeln!(session.output.io.stdout, "{}", printable(&line))?;
+        }
+        session.output.io.stdout.flush()?;
+        if was_last {
+            reader = open(path)?;
+            begun.clear();
+        } else {
+            let _ = wait.recv_timeout(LOOK_EVERY);
+        }
+    }
+}
+
+/// The next whole line. What there is of one that is still being written waits in `begun`.
+fn next_line(reader: &mut impl BufRead, begun: &mut Vec<u8>) -> io::Result<Option<String>> {
+    reader.read_until(b'\n', begun)?;
+    if !begun.ends_with(b"\n") {
+        return Ok(None);
+    }
+    let line = String::from_utf8_lossy(begun.trim_ascii_end()).into_owned();
+    begun.clear();
+    Ok(Some(line))
+}
+
 fn open(path: &Path) -> Result<BufReader<File>, Failure> {
     File::open(path).map(BufReader::new).map_err(|source| cannot_read(path, source))
 }
 
-fn cannot_read(path: &Path, source: std::io::Error) -> Failure {
+fn cannot_read(path: &Path, source: io::Error) -> Failure {
     Failure::File { action: "read", path: path.to_owned(), source }
 }
 
@@ -160,4 +175,20 @@ pub(super) fn last(reader: &mut impl BufRead, count: usize) -> Result<VecDeque<S
         }
     }
     Ok(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_still_being_written_is_shown_once_it_is_whole() {
+        let mut begun = Vec::new();
+        let mut next = |added: &[u8]| next_line(&mut &added[..], &mut begun).unwrap();
+        assert_eq!(next(b"one\n").as_deref(), Some("one"));
+        assert_eq!(next(b"two, be"), None);
+        assert_eq!(next(b""), None);
+        assert_eq!(next(b"gun\n").as_deref(), Some("two, begun"));
+        assert_eq!(next(b"not \xff UTF-8\n").as_deref(), Some("not \u{fffd} UTF-8"));
+    }
 }

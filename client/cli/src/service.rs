@@ -34,8 +34,8 @@ struct Scope {
 }
 
 impl Scope {
-    fn manager(self) -> Result<systemd::Manager, Failure> {
-        if self.system { systemd::Manager::of_system() } else { systemd::Manager::of_user() }
+    fn systemd(self) -> Result<systemd::Systemd, Failure> {
+        if self.system { systemd::Systemd::of_system() } else { systemd::Systemd::of_user() }
     }
 }
 

@@ -40,9 +40,7 @@ impl Connection {
             () = ended(&self.caller) => Wake::Drain,
         }
     }
-}
 
-impl Connection {
     /// When another daemon is to take the place of this one, whoever is in the middle of asking is heard until they pause.
     /// Answers whether there is more to take.
     pub(super) async fn hears_more(&mut self, end: Instant) -> bool {

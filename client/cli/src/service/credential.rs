@@ -8,15 +8,15 @@ use std::process::{Command, Stdio};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use super::systemd::{ENCRYPTS_FOR_USERS, Manager, cannot_run};
+use super::systemd::{ENCRYPTS_FOR_USERS, Systemd, cannot_run};
 use crate::{Failure, Session};
 
 /// The least that a daemon takes for a key, in bytes.
 const LEAST: u64 = 32;
 
 /// Where the secret is, if one was made, and whether it is encrypted.
-pub(super) fn in_use(manager: &Manager) -> Result<Option<(PathBuf, bool)>, Failure> {
-    let found = paths(manager)?.into_iter().find(|(path, _)| path.exists());
+pub(super) fn in_use(systemd: &Systemd) -> Result<Option<(PathBuf, bool)>, Failure> {
+    let found = paths(systemd)?.into_iter().find(|(path, _)| path.exists());
     match found.as_ref().map(|(path, _)| (path, fs::metadata(path))) {
         Some((path, metadata)) if metadata.as_ref().is_ok_and(|metadata| metadata.len() < LEAST) => {
             Err(Failure::Service(format!("{} is too short to be a secret: remove it, and try again", path.display())))
@@ -25,21 +25,21 @@ pub(super) fn in_use(manager: &Manager) -> Result<Option<(PathBuf, bool)>, Failu
     }
 }
 
-fn paths(manager: &Manager) -> Result<[(PathBuf, bool); 2], Failure> {
-    let units = manager.unit_dir()?;
+fn paths(systemd: &Systemd) -> Result<[(PathBuf, bool); 2], Failure> {
+    let units = systemd.unit_dir()?;
     let config = units.ancestors().nth(2).unwrap_or(Path::new("/"));
     let dir = config.join("keyfob");
     Ok([(dir.join("wrapping-key.cred"), true), (dir.join("wrapping-key"), false)])
 }
 
 /// Makes the secret, which no command line and no other file ever has. It is on the disk when this returns.
-pub(super) fn make(manager: &Manager, session: &mut Session<'_, '_>) -> Result<(PathBuf, bool), Failure> {
-    if let Some(found) = in_use(manager)? {
+pub(super) fn make(systemd: &Systemd, session: &mut Session<'_, '_>) -> Result<(PathBuf, bool), Failure> {
+    if let Some(found) = in_use(systemd)? {
         session.output.note(format!("the credential {} is there already", found.0.display()))?;
         return Ok(found);
     }
-    let version = manager.version().unwrap_or_default();
-    let [encrypted, plain] = paths(manager)?;
+    let version = systemd.version().unwrap_or_default();
+    let [encrypted, plain] = paths(systemd)?;
     let (path, is_encrypted) = if version >= ENCRYPTS_FOR_USERS { encrypted } else { plain };
     let failed = |source| Failure::File { action: "write", path: path.clone(), source };
     let dir = path.parent().unwrap_or(Path::new("/"));

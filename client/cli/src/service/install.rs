@@ -8,7 +8,7 @@ use keyfob::{Access, Client};
 use serde_json::json;
 
 use super::Scope;
-use super::systemd::{Manager, SERVICE, SOCKET, cannot_run};
+use super::systemd::{SERVICE, SOCKET, Systemd, cannot_run};
 use super::units::{self, Paths, Unit};
 use super::{credential, launchd};
 use crate::{Failure, Session};
@@ -39,31 +39,31 @@ impl Install {
         if cfg!(target_os = "macos") {
             return launchd::install(session);
         }
-        let manager = self.scope.manager()?;
+        let systemd = self.scope.systemd()?;
         let access = session.access()?;
         if self.scope.system {
-            self.install_for_all(&manager, &access, session)
+            self.install_for_all(&systemd, &access, session)
         } else {
-            self.install(&manager, &access, session)
+            self.install(&systemd, &access, session)
         }
     }
 
-    fn install(self, manager: &Manager, access: &Access, session: &mut Session<'_, '_>) -> Result<(), Failure> {
-        let mut paths = true_paths(manager, access)?;
+    fn install(self, systemd: &Systemd, access: &Access, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+        let mut paths = true_paths(systemd, access)?;
         if self.credential {
-            paths.credential = Some(credential::make(manager, session)?);
+            paths.credential = Some(credential::make(systemd, session)?);
         } else {
-            paths.credential = credential::in_use(manager)?;
+            paths.credential = credential::in_use(systemd)?;
         }
         paths.check()?;
         let units = units::of_user(&paths);
-        let written = write_units(manager, &units)?;
-        start(manager, session, &written)?;
+        let written = write_units(systemd, &units)?;
+        start(systemd, session, &written)?;
         let note = "it starts at login; for it to start with the machine: `loginctl enable-linger`";
         report(access, session, &written, note)
     }
 
-    fn install_for_all(self, manager: &Manager, access: &Access, session: &mut Session<'_, '_>) -> Result<(), Failure> {
+    fn install_for_all(self, systemd: &Systemd, access: &Access, session: &mut Session<'_, '_>) -> Result<(), Failure> {
         if !rustix::process::getuid().is_root() {
             return Err(Failure::Service("--system changes the system: run it as root, such as with sudo".to_owned()));
         }
@@ -78,7 +78,7 @@ impl Install {
             return Err(Failure::Service(message));
         }
         // Those of before stay.
-        let mut allowed = units::allowed(&fs::read_to_string(manager.unit_dir()?.join(SERVICE)).unwrap_or_default());
+        let mut allowed = units::allowed(&fs::read_to_string(systemd.unit_dir()?.join(SERVICE)).unwrap_or_default());
         for name in &self.allow {
             let uid = uid_of(name)?;
             allowed.retain(|known| *known != uid);
@@ -90,8 +90,8 @@ impl Install {
         for name in &self.allow {
             run("usermod", &["-a", "-G", "keyfob", name])?;
         }
-        let written = write_units(manager, &units::of_system(&daemon, &allowed))?;
-        start(manager, session, &written)?;
+        let written = write_units(systemd, &units::of_system(&daemon, &allowed))?;
+        start(systemd, session, &written)?;
         let note = "users that you allow (--allow USER) set KEYFOB_SOCKET=/run/keyfob/keyfob.sock and \
                     KEYFOB_SERVER_UID=$(id -u keyfob), after they have logged in anew";
         report(&Access::socket(super::SYSTEM_SOCKET), session, &written, note)
@@ -99,10 +99,10 @@ impl Install {
 }
 
 /// The paths that are true for this user's vault.
-fn true_paths(manager: &Manager, access: &Access) -> Result<Paths, Failure> {
+fn true_paths(systemd: &Systemd, access: &Access) -> Result<Paths, Failure> {
     let data_dir = access.place.data_dir().map_err(keyfob::Error::from)?;
     let socket = access.place.endpoint().map_err(keyfob::Error::from)?.path().to_owned();
-    let Manager::User(runtime_dir) = manager else { return Err(Failure::Service("not of a user".to_owned())) };
+    let Systemd::User(runtime_dir) = systemd else { return Err(Failure::Service("not of a user".to_owned())) };
     let by_default = std::env::home_dir().map(|home| home.join(".local/share/keyfob"));
     Ok(Paths {
         daemon: absolute(&access.daemon)?,
@@ -114,7 +114,7 @@ fn true_paths(manager: &Manager, access: &Access) -> Result<Paths, Failure> {
 }
 
 /// Where a program is that is run by this name.
-fn absolute(program: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn absolute(program: &Path) -> Result<PathBuf, Failure> {
     let found = if program.components().count() > 1 {
         Some(program.to_owned())
     } else {
@@ -127,15 +127,15 @@ fn absolute(program: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Writes the units that are not as they should be, each at once. Answers their paths.
-fn write_units(manager: &Manager, units: &[Unit]) -> Result<Vec<PathBuf>, Failure> {
+fn write_units(systemd: &Systemd, units: &[Unit]) -> Result<Vec<PathBuf>, Failure> {
     // An uninstall may have masked a package's.
-    let _ = manager.run(&["unmask", SOCKET, SERVICE]);
-    let dir = manager.unit_dir()?;
+    let _ = systemd.run(&["unmask", SOCKET, SERVICE]);
+    let dir = systemd.unit_dir()?;
     let mut written = Vec::new();
     for (name, text) in units {
         let path = dir.join(name);
         let is_there = |path: &Path| fs::read_to_string(path).is_ok_and(|there| there == *text);
-        if is_there(&path) || (!path.exists() && is_there(&manager.packaged_dir().join(name))) {
+        if is_there(&path) || (!path.exists() && is_there(&systemd.packaged_dir().join(name))) {
             continue;
         }
         write(&path, text)?;
@@ -155,23 +155,25 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     file.write_all(text.as_bytes()).map_err(failed("write"))?;
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     fs::set_permissions(file.path(), readable).map_err(failed("write"))?;
+    // A power failure may not leave a unit that is empty.
+    file.as_file().sync_all().map_err(failed("write"))?;
     file.persist(path).map(drop).map_err(|error| failed("write")(error.error))
 }
 
 /// Has systemd take the vault over: the socket's unit stops a daemon that runs before it listens.
-fn start(manager: &Manager, session: &mut Session<'_, '_>, written: &[PathBuf]) -> Result<(), Failure> {
+fn start(systemd: &Systemd, session: &mut Session<'_, '_>, written: &[PathBuf]) -> Result<(), Failure> {
     session.output.note(if written.is_empty() {
         "the units are there already".to_owned()
     } else {
         written.iter().map(|path| format!("wrote {}", path.display())).collect::<Vec<_>>().join("\n")
     })?;
-    manager.run(&["daemon-reload"])?;
-    manager.run(&["enable", SOCKET, SERVICE])?;
+    systemd.run(&["daemon-reload"])?;
+    systemd.run(&["enable", SOCKET, SERVICE])?;
     // They may have failed before.
-    let _ = manager.run(&["reset-failed", SOCKET, SERVICE]);
-    manager.run(&["restart", SOCKET])?;
-    manager.run(&["start", SERVICE]).map(drop).map_err(|error| {
-        let command = manager.command();
+    let _ = systemd.run(&["reset-failed", SOCKET, SERVICE]);
+    systemd.run(&["restart", SOCKET])?;
+    systemd.run(&["start", SERVICE]).map(drop).map_err(|error| {
+        let command = systemd.command();
         let message = format!("{error}. See `{command} status {SERVICE}`; `keyfob status` says why it does not start");
         Failure::Service(message)
     })

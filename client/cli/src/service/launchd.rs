@@ -64,7 +64,7 @@ pub(super) fn install(session: &mut Session<'_, '_>) -> Result<(), Failure> {
     let endpoint = access.place.endpoint().map_err(keyfob::Error::from)?;
     let home = env::home_dir().unwrap_or_default();
     let failed = |source| Failure::File { action: "write", path: path.clone(), source };
-    let daemon = fs::canonicalize(&access.daemon).map_err(failed)?;
+    let daemon = super::install::absolute(&access.daemon)?;
     fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
     fs::write(&path, text(&daemon, &data_dir, endpoint.path(), &home)).map_err(failed)?;
     stop(&access)?;
@@ -78,11 +78,13 @@ pub(super) fn install(session: &mut Session<'_, '_>) -> Result<(), Failure> {
 pub(super) fn uninstall(session: &mut Session<'_, '_>) -> Result<(), Failure> {
     let path = plist()?;
     if !path.exists() {
-        return session.output.nothing("it is not installed", &json!({ "removed": [] }));
+        return session.output.nothing("it is not installed", &json!({ "removed": [], "masked": false }));
     }
     launchctl(&["bootout", &format!("{}/{LABEL}", domain())])?;
     fs::remove_file(&path).map_err(|source| Failure::File { action: "remove", path: path.clone(), source })?;
-    session.output.print(&json!({ "removed": [path] }), format!("stopped, and removed {}", path.display()))?;
+    session
+        .output
+        .print(&json!({ "removed": [path], "masked": false }), format!("stopped, and removed {}", path.display()))?;
     session.output.note("the vault stays; the next command starts a daemon without launchd")
 }
 

@@ -1,12 +1,18 @@
+use std::collections::BTreeMap;
+
 use clap::Args;
 use keyfob::{Access, Client};
 use serde_json::json;
 
-use super::systemd::{ENCRYPTS_FOR_USERS, Manager, SERVICE, SOCKET};
+use super::systemd::{ENCRYPTS_FOR_USERS, SERVICE, SOCKET, Systemd};
 use super::{Scope, launchd};
 use crate::escape::printable;
 use crate::output::name_of_starter;
 use crate::{Failure, Session};
+
+/// What systemd is asked about each unit.
+const PROPERTIES: &str =
+    "LoadState,ActiveState,SubState,UnitFileState,Listen,FragmentPath,StatusText,Result,NeedDaemonReload";
 
 /// Show the units, and what is not as it should be; exit code 1 says that something is not
 ///
@@ -22,37 +28,13 @@ impl Status {
         if cfg!(target_os = "macos") {
             return launchd::status(session);
         }
-        let manager = self.scope.manager()?;
-        let unit = |unit| {
-            manager.show(
-                unit,
-                "LoadState,ActiveState,SubState,UnitFileState,Listen,FragmentPath,StatusText,Result,NeedDaemonReload",
-            )
-        };
-        let (socket, service) = (unit(SOCKET)?, unit(SERVICE)?);
-        let of =
-            |unit: &std::collections::BTreeMap<String, String>, name: &str| unit.get(name).cloned().unwrap_or_default();
+        let systemd = self.scope.systemd()?;
+        let (socket, service) = (systemd.show(SOCKET, PROPERTIES)?, systemd.show(SERVICE, PROPERTIES)?);
         if of(&socket, "LoadState") != "loaded" {
             let object = json!({ "installed": false });
             return session.output.nothing("not installed; `keyfob service install` does it", &object);
         }
-        let mut wrong = Vec::new();
-        if of(&socket, "ActiveState") != "active" {
-            wrong.push(format!("the socket does not listen: `{} start {SOCKET}`", manager.command()));
-        }
-        if !of(&socket, "UnitFileState").starts_with("enabled") {
-            wrong.push(format!(
-                "the socket is not enabled, so nothing listens after the next login: `{} enable {SOCKET}`",
-                manager.command()
-            ));
-        }
-        if of(&service, "ActiveState") == "failed" {
-            let why = Some(of(&service, "StatusText")).filter(|text| !text.is_empty());
-            wrong.push(format!("the daemon does not start: {}", why.unwrap_or_else(|| of(&service, "Result"))));
-        }
-        if [&socket, &service].iter().any(|unit| of(unit, "NeedDaemonReload") == "yes") {
-            wrong.push(format!("the files of the units have changed: `{} daemon-reload`", manager.command()));
-        }
+        let mut wrong = what_is_wrong(&systemd, &socket, &service);
         let access = if self.scope.system { Access::socket(super::SYSTEM_SOCKET) } else { session.access()? };
         let starter = started_by(&access, &mut wrong);
         let state = |unit| {
@@ -65,7 +47,7 @@ impl Status {
             format!("{:13} {}", "service", state(&service)),
         ];
         lines.extend(starter.map(|starter| format!("{:13} {starter}", "started by")));
-        lines.push(format!("{:13} {}", "credential", credentials(&manager)));
+        lines.push(format!("{:13} {}", "credential", credentials(&systemd)));
         lines.extend(wrong.iter().map(|wrong| format!("{:13} {}", "!!", printable(wrong))));
         let object = json!({ "installed": true, "socket": socket, "service": service, "wrong": wrong });
         session.output.print(&object, lines.join("\n"))?;
@@ -75,6 +57,37 @@ impl Status {
             Err(Failure::Diagnosed(crate::output::count(wrong.len() as u64, "thing")))
         }
     }
+}
+
+/// A property of a unit; empty where systemd does not give it.
+fn of<'a>(unit: &'a BTreeMap<String, String>, property: &str) -> &'a str {
+    unit.get(property).map_or("", |value| value)
+}
+
+/// What is not as it should be about the units.
+fn what_is_wrong(
+    systemd: &Systemd,
+    socket: &BTreeMap<String, String>,
+    service: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let command = systemd.command();
+    let mut wrong = Vec::new();
+    if of(socket, "ActiveState") != "active" {
+        wrong.push(format!("the socket does not listen: `{command} start {SOCKET}`"));
+    }
+    if !of(socket, "UnitFileState").starts_with("enabled") {
+        wrong.push(format!(
+            "the socket is not enabled, so nothing listens after the next login: `{command} enable {SOCKET}`"
+        ));
+    }
+    if of(service, "ActiveState") == "failed" {
+        let why = Some(of(service, "StatusText")).filter(|text| !text.is_empty());
+        wrong.push(format!("the daemon does not start: {}", why.unwrap_or_else(|| of(service, "Result"))));
+    }
+    if [socket, service].iter().any(|unit| of(unit, "NeedDaemonReload") == "yes") {
+        wrong.push(format!("the files of the units have changed: `{command} daemon-reload`"));
+    }
+    wrong
 }
 
 /// Who started the daemon that answers.
@@ -89,16 +102,16 @@ fn started_by(access: &Access, wrong: &mut Vec<String>) -> Option<&'static str> 
 }
 
 /// Which way there is on this system to keep the wrapping key with systemd.
-fn credentials(manager: &Manager) -> String {
-    match (manager, manager.version()) {
-        (Manager::User(_), Some(version)) if version >= ENCRYPTS_FOR_USERS => {
+fn credentials(systemd: &Systemd) -> String {
+    match (systemd, systemd.version()) {
+        (Systemd::User(_), Some(version)) if version >= ENCRYPTS_FOR_USERS => {
             format!("systemd {version}: `keyfob service install --credential` (LoadCredentialEncrypted=keyfob:PATH)")
         }
-        (Manager::User(_), Some(version)) => format!(
+        (Systemd::User(_), Some(version)) => format!(
             "systemd {version}: `keyfob service install --credential`, not encrypted (LoadCredential=keyfob:PATH; {ENCRYPTS_FOR_USERS} \
              and later decrypt for a user's units)"
         ),
-        (Manager::System, Some(version)) => {
+        (Systemd::System, Some(version)) => {
             format!(
                 "systemd {version}: LoadCredentialEncrypted=keyfob:PATH, made by `systemd-creds encrypt --name=keyfob`"
             )

@@ -1,4 +1,4 @@
-//! [`Manager`]: systemd, a user's or the system's, by its own command.
+//! systemd, by its own command.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -19,21 +19,21 @@ pub(super) const ENCRYPTS_FOR_USERS: u32 = 258;
 
 /// systemd, which starts the units of a user or of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Manager {
+pub(super) enum Systemd {
     /// Of this user, whose runtime directory this is.
     User(PathBuf),
     /// Of the system.
     System,
 }
 
-impl Manager {
+impl Systemd {
     /// The one of this user.
     pub(super) fn of_user() -> Result<Self, Failure> {
-        let own = format!("/run/user/{}", rustix::process::getuid().as_raw());
-        let dirs = env::var_os("XDG_RUNTIME_DIR").into_iter().map(PathBuf::from).chain([PathBuf::from(own)]);
+        let own = rustix::process::getuid().as_raw();
+        let usual = PathBuf::from(format!("/run/user/{own}"));
+        let dirs = env::var_os("XDG_RUNTIME_DIR").into_iter().map(PathBuf::from).chain([usual]);
         // `sudo -E` leaves the variable as it was.
-        let uid = rustix::process::getuid().as_raw();
-        let is_own = |dir: &PathBuf| fs::metadata(dir).is_ok_and(|metadata| metadata.uid() == uid);
+        let is_own = |dir: &PathBuf| fs::metadata(dir).is_ok_and(|metadata| metadata.uid() == own);
         let running = dirs.into_iter().find(|dir| is_own(dir) && dir.join("systemd/private").exists()).map(Self::User);
         running.ok_or_else(|| {
             Failure::Service(

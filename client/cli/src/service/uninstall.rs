@@ -25,9 +25,9 @@ impl Uninstall {
         if cfg!(target_os = "macos") {
             return launchd::uninstall(session);
         }
-        let manager = self.scope.manager()?;
-        if manager.show(SOCKET, "LoadState")?.get("LoadState").is_none_or(|state| state == "not-found") {
-            return session.output.nothing("there are no units of keyfob", &json!({ "removed": [] }));
+        let systemd = self.scope.systemd()?;
+        if systemd.show(SOCKET, "LoadState")?.get("LoadState").is_none_or(|state| state == "not-found") {
+            return session.output.nothing("there are no units of keyfob", &json!({ "removed": [], "masked": false }));
         }
         let access = if self.scope.system { Access::socket(super::SYSTEM_SOCKET) } else { session.access()? };
         let status = Client::connect_blocking(&access).and_then(|client| client.status().wait());
@@ -36,9 +36,9 @@ impl Uninstall {
                            `keyfob vault rekey key-file` first";
             return Err(Failure::Service(message.to_owned()));
         }
-        manager.run(&["disable", "--now", SOCKET, SERVICE])?;
+        systemd.run(&["disable", "--now", SOCKET, SERVICE])?;
         let mut removed = Vec::new();
-        let dir = manager.unit_dir()?;
+        let dir = systemd.unit_dir()?;
         for path in [SOCKET, SERVICE].map(|name| dir.join(name)) {
             match fs::remove_file(&path) {
                 Ok(()) => removed.push(path),
@@ -46,20 +46,23 @@ impl Uninstall {
                 Err(source) => return Err(Failure::File { action: "remove", path, source }),
             }
         }
-        manager.run(&["daemon-reload"])?;
+        systemd.run(&["daemon-reload"])?;
         // A package's is enabled for everybody, and this user wants none.
-        let state = manager.show(SOCKET, "UnitFileState")?;
-        if state.get("UnitFileState").is_some_and(|state| state.starts_with("enabled")) {
-            manager.run(&["mask", SOCKET, SERVICE])?;
+        let state = systemd.show(SOCKET, "UnitFileState")?;
+        let is_packaged = state.get("UnitFileState").is_some_and(|state| state.starts_with("enabled"));
+        if is_packaged {
+            systemd.run(&["mask", SOCKET, SERVICE])?;
         }
-        let _ = manager.run(&["reset-failed", SOCKET, SERVICE]);
+        let _ = systemd.run(&["reset-failed", SOCKET, SERVICE]);
         let names: Vec<_> = removed.iter().map(|path| path.display().to_string()).collect();
-        let text = if names.is_empty() {
-            "the units are stopped, and masked here; they belong to a package".to_owned()
-        } else {
-            format!("stopped, and removed {}", names.join(" and "))
-        };
-        session.output.print(&json!({ "removed": removed }), text)?;
+        let mut text = "the units are stopped".to_owned();
+        if !names.is_empty() {
+            text = format!("{text}, and removed: {}", names.join(" and "));
+        }
+        if is_packaged {
+            text += "; those of the package are masked, so that they do not start for you";
+        }
+        session.output.print(&json!({ "removed": removed, "masked": is_packaged }), text)?;
         session.output.note("the vault stays; the next command starts a daemon without systemd")
     }
 }
