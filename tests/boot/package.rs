@@ -4,8 +4,9 @@ use crate::Seen;
 use crate::machine::Machine;
 use crate::rows::{Row, expect, refuse};
 
-pub(crate) const ROWS: [Row; 3] = [
+pub(crate) const ROWS: [Row; 4] = [
     ("the package installs, and works at once", install),
+    ("after a reboot the vault is there", reboot),
     ("an upgrade keeps settings and the daemon that runs", upgrade),
     ("removing the package keeps the vault", remove),
 ];
@@ -31,6 +32,18 @@ fn install(machine: &mut Machine) -> Seen {
     expect(&without, "started by    the first command")?;
     expect(&without, "the units are there already")?;
     Ok(format!("{} files; a user's first command reaches systemd's daemon", said.matches('\n').count()))
+}
+
+fn reboot(machine: &mut Machine) -> Seen {
+    let keys = "keyfob --json key list";
+    let before = machine.user("user3", keys)?;
+    machine.root("sync")?;
+    machine.power_off();
+    machine.boot_again()?;
+    let after = machine.user("user3", &format!("{keys}; keyfob status | grep ^started"))?;
+    expect(&after, before.trim())?;
+    expect(&after, "started by    systemd")?;
+    Ok("a user's first command after it finds the key pair, and systemd's daemon".to_owned())
 }
 
 fn upgrade(machine: &mut Machine) -> Seen {

@@ -45,7 +45,7 @@ systemctl mask systemd-networkd-wait-online.service apt-daily.timer apt-daily-up
 
 /// Whether this machine has what is needed.
 pub(crate) fn check_needs() -> Result<(), String> {
-    if !rustix_is_root() {
+    if !is_root() {
         return Err("making a root takes root: run it with sudo".to_owned());
     }
     for (program, package) in [
@@ -62,7 +62,7 @@ pub(crate) fn check_needs() -> Result<(), String> {
     Ok(())
 }
 
-fn rustix_is_root() -> bool {
+fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
