@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub use crowd::Crowd;
 pub use daemon::{START, TestDaemon};
-pub use process::{DaemonProcess, ended, kill_running, programs, started};
+pub use process::{DaemonProcess, ended, kill_running, programs, started, workspace};
 pub use raw::RawClient;
 pub use twins::Twins;
 

@@ -16,9 +16,7 @@ use crate::RawClient;
 pub fn programs() -> &'static Path {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
-        let build = CargoBuild::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-        // The whole workspace, so that cargo unites the features as it does for the tests.
-        let build = build.arg("--workspace").bins();
+        let build = workspace().bins();
         let build = if cfg!(debug_assertions) { build } else { build.release() };
         let mut directory = None;
         for message in build.exec().expect("the workspace builds") {
@@ -31,6 +29,19 @@ pub fn programs() -> &'static Path {
         }
         directory.expect("the workspace has programs")
     })
+}
+
+/// A build that finds done what was built for the tests.
+#[must_use]
+pub fn workspace() -> CargoBuild {
+    let build = CargoBuild::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+    // What cargo says to a test, the build scripts of some dependencies take for theirs, and want to run again.
+    let told = std::env::vars_os().map(|(name, _)| name);
+    let told = told.filter(|name| {
+        name.to_str().is_some_and(|name| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_"))
+    });
+    // The whole workspace, so that cargo unites the features as it does for the tests.
+    told.fold(build, CargoBuild::env_remove).arg("--workspace")
 }
 
 /// The processes that were started and not ended yet.

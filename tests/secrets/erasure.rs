@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
-use keyfob_tests::attacker::{Keys, Loot};
+use keyfob_tests::attacker::{Keys, Loot, contains};
 use keyfob_tests::login::{named_token, token};
 use keyfob_tests::model::KeyPair;
 use keyfob_tests::{RawClient, START, TestDaemon};
@@ -108,10 +108,6 @@ fn after(remove: impl FnOnce(&TestDaemon, &mut RawClient, &[Target])) -> Vec<(bo
         assert!(!contains(&attacker.files, BASE64URL_NOPAD.encode(&key).as_bytes()));
     }
     targets.iter().map(|target| target.opens(&attacker.loot, &keys)).collect()
-}
-
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
 }
 
 #[test]

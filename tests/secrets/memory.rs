@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use data_encoding::{BASE64, HEXLOWER};
+use keyfob_tests::attacker::contains;
 use keyfob_tests::login::{base64, named_token};
 use keyfob_tests::{DaemonProcess, RawClient};
 use p256::ecdsa::SigningKey;
@@ -16,10 +17,6 @@ use crate::skipped;
 /// All of a process's memory that can be written.
 fn memory(daemon: &DaemonProcess) -> Vec<u8> {
     mappings(daemon).into_iter().flat_map(|(_, bytes)| bytes).collect()
-}
-
-fn find(memory: &[u8], what: &[u8]) -> bool {
-    memory.windows(what.len()).any(|window| window == what)
 }
 
 /// A login, with everything of it that must not be found.
@@ -61,7 +58,7 @@ impl Login {
     }
 
     fn found<'a>(&'a self, memory: &'a [u8]) -> impl Iterator<Item = &'static str> + 'a {
-        self.secrets.iter().filter(|(_, secret)| find(memory, secret)).map(|(what, _)| *what)
+        self.secrets.iter().filter(|(_, secret)| contains(memory, secret)).map(|(what, _)| *what)
     }
 }
 
@@ -74,7 +71,7 @@ fn what_was_cleared_and_what_is_locked_is_not_in_memory() {
     let daemon = DaemonProcess::start(dir.path());
     let mut client = daemon.connect();
     let cleared = Login::new(&mut client, "cleared");
-    assert!(find(&memory(&daemon), cleared.name.as_bytes()), "the look is a good one");
+    assert!(contains(&memory(&daemon), cleared.name.as_bytes()), "the look is a good one");
 
     client.call("clearSession", json!({ "sessionKey": "cleared" }));
     settle(&mut client);
@@ -94,7 +91,7 @@ fn what_was_cleared_and_what_is_locked_is_not_in_memory() {
     assert_eq!(locked.found(&seen).collect::<Vec<_>>(), Vec::<&str>::new(), "locked");
     let key_file = fs::read_dir(dir.path().join("data")).unwrap().map(|entry| entry.unwrap().path());
     let mut key_file = key_file.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("key-"));
-    assert!(!find(&seen, &fs::read(key_file.next().unwrap()).unwrap()), "the key file's key");
+    assert!(!contains(&seen, &fs::read(key_file.next().unwrap()).unwrap()), "the key file's key");
 }
 
 /// A signature's numbers may lie on a thread's stack until other work is done there.

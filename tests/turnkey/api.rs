@@ -1,5 +1,7 @@
 //! A mock of Turnkey's API, which verifies every stamp.
 
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
@@ -13,7 +15,7 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use serde_json::{Value, json};
 
 /// The API, on a port of its own until the test ends.
-pub(crate) struct Api {
+pub struct Api {
     address: SocketAddr,
     state: Arc<State>,
 }
@@ -35,13 +37,17 @@ struct Logins {
 
 /// What a login asked for.
 #[derive(Clone)]
-pub(crate) struct Login {
-    pub(crate) expiration_seconds: String,
-    pub(crate) stamped_by: String,
+pub struct Login {
+    /// How long the session is to last.
+    pub expiration_seconds: String,
+    /// The public key that the request was stamped with.
+    pub stamped_by: String,
 }
 
 impl Api {
-    pub(crate) fn start() -> Self {
+    /// Starts it.
+    #[must_use]
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, state) = (listener.local_addr().unwrap(), Arc::new(State::default()));
         let shared = Arc::clone(&state);
@@ -55,25 +61,30 @@ impl Api {
         Self { address, state }
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Its base URL.
+    #[must_use]
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(crate) fn last_login(&self) -> Login {
+    /// The last login that was answered.
+    #[must_use]
+    pub fn last_login(&self) -> Login {
         self.state.logins.lock().unwrap().last.clone().unwrap()
     }
 
-    pub(crate) fn refuse_logins(&self) {
+    /// Answers each login with an error from now on.
+    pub fn refuse_logins(&self) {
         self.state.logins.lock().unwrap().refused = true;
     }
 
     /// Answers no login before so many have come.
-    pub(crate) fn hold_logins(&self, count: usize) {
+    pub fn hold_logins(&self, count: usize) {
         self.state.logins.lock().unwrap().held = count;
     }
 
     /// Waits until a login has come and is not answered.
-    pub(crate) async fn login_is_held(&self) {
+    pub async fn login_is_held(&self) {
         let state = Arc::clone(&self.state);
         let wait = move || {
             let logins = state.logins.lock().unwrap();
@@ -83,7 +94,7 @@ impl Api {
     }
 
     /// Answers the logins that have come.
-    pub(crate) fn let_go(&self) {
+    pub fn let_go(&self) {
         self.hold_logins(0);
         self.state.changed.notify_all();
     }

@@ -4,22 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use escargot::CargoBuild;
 use keyfob_tests::login::token;
-use keyfob_tests::{START, TestDaemon};
+use keyfob_tests::{START, TestDaemon, workspace};
+use keyfob_turnkey_tests::Api;
 use serde_json::json;
-
-use super::api::Api;
 
 /// The directory of the examples, built.
 fn examples() -> &'static Path {
     static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLES.get_or_init(|| {
-        let build = CargoBuild::new().manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-        // The whole workspace, so that cargo unites the features as it does for the tests.
-        let build = build.arg("--workspace").examples();
         let mut directory = None;
-        for message in build.exec().expect("the examples build") {
+        for message in workspace().examples().exec().expect("the examples build") {
             let message = message.expect("cargo speaks JSON");
             if let Ok(escargot::format::Message::CompilerArtifact(artifact)) = message.decode()
                 && let Some(program) = artifact.executable

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-mod api;
 mod examples;
 
 use std::error::Error as _;
@@ -13,12 +12,11 @@ use keyfob::turnkey::{LoginError, VaultStamper, fault, log_in, log_out, refresh}
 use keyfob::{Client, Error};
 use keyfob_tests::login::token;
 use keyfob_tests::{START, TestDaemon};
+use keyfob_turnkey_tests::Api;
 use tokio::runtime::Builder;
 use turnkey_api_key_stamper::{Stamp, StamperError};
 use turnkey_client::generated::GetWhoamiRequest;
 use turnkey_client::{TurnkeyClient, TurnkeyClientError};
-
-use self::api::Api;
 
 const LIFETIME: Duration = Duration::from_secs(3600);
 
