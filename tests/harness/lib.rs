@@ -31,13 +31,3 @@ pub use twins::Twins;
 
 /// How long a test waits for what must come. A bound against hanging, not a measure.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Checks that the examples in the README compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct Readme;
-
-/// Checks that the example in the client's README compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../client/README.md")]
-pub struct ClientReadme;

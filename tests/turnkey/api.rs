@@ -178,3 +178,13 @@ fn stamped_by(stamp: &str, body: &[u8]) -> Option<String> {
     verifying_key.verify(body, &signature).ok()?;
     (stamp["scheme"] == "SIGNATURE_SCHEME_TK_API_P256").then(|| key.to_owned())
 }
+
+/// Checks that the examples in the README compile; one needs Turnkey's client.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
+/// Checks that the example in the client's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../client/README.md")]
+pub struct ClientReadme;
