@@ -34,9 +34,10 @@ pub(crate) fn off(machine: &mut Machine, times: usize) -> Seen {
         machine.power_off();
         let console = machine.console().get(before..).unwrap_or_default().to_owned();
         machine.boot_again()?;
-        let state = "systemctl --user -M user1@ is-active keyfobd.service 2>&1";
+        let state =
+            "runuser -u user1 -- env XDG_RUNTIME_DIR=/run/user/1001 systemctl --user is-active keyfobd.service 2>&1";
         let running = machine.root(&format!(
-            "for n in $(seq 120); do case $({state}) in active) break;; esac; sleep 0.5; done; {state}; true"
+            "end=$((SECONDS + 120)); until [ \"$({state})\" = active ] || [ $SECONDS -gt $end ]; do sleep 0.5; done; {state}; true"
         ))?;
         if running.trim() != "active" {
             return Err(format!("after power-off {number} the daemon is {}", running.trim()));

@@ -178,10 +178,13 @@ fn overflow_user(machine: &mut Machine) -> Seen {
 }
 
 fn another_user(machine: &mut Machine) -> Seen {
+    // Or their directory goes soon after their session.
+    machine.root("loginctl enable-linger user0; systemctl start user@1000.service")?;
     let script = "KEYFOB_SOCKET=/run/user/1000/keyfob/keyfob.sock /opt/keyfob list; echo \"exit $?\"; daemons";
     let said = machine.user("user2", &format!("({script}) 2>&1; true"))?;
     expect(&said, "you may not connect")?;
     expect(&said, "exit 69\n0\n")?;
+    machine.root("loginctl disable-linger user0")?;
     Ok(first_line(&said, "keyfob: "))
 }
 
