@@ -1,6 +1,7 @@
 //! `keyfob doctor`: looks at everything that a vault needs, and says what to do about what is not well.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
@@ -124,12 +125,7 @@ fn place(place: &Place, findings: &mut Findings) {
             let why = match (place.named_socket(), place.named_data_dir()) {
                 (Some(_), _) => from("KEYFOB_SOCKET"),
                 (None, Some(_)) => "it is the one of the data directory that was named".to_owned(),
-                _ if env::var_os("XDG_RUNTIME_DIR").is_some_and(|dir| path.starts_with(dir)) => {
-                    "it is in XDG_RUNTIME_DIR".to_owned()
-                }
-                _ if path.starts_with("/run/user") => "it is in your runtime directory".to_owned(),
-                _ => "there is no runtime directory of yours (XDG_RUNTIME_DIR), so it is with the temporary files"
-                    .to_owned(),
+                (None, None) => by_default(path, env::var_os("XDG_RUNTIME_DIR")).to_owned(),
             };
             findings.good("socket", format!("{}: {why}", path.display()));
         }
@@ -141,6 +137,17 @@ fn place(place: &Place, findings: &mut Findings) {
             findings.good("data", format!("{}: {why}", dir.display()));
         }
         Err(error) => findings.bad("data", error.to_string()),
+    }
+}
+
+/// Why a socket that nobody named is where it is. An empty variable is an absent one.
+fn by_default(path: &Path, runtime_dir: Option<OsString>) -> &'static str {
+    if runtime_dir.is_some_and(|dir| !dir.is_empty() && path.starts_with(dir)) {
+        "it is in XDG_RUNTIME_DIR"
+    } else if path.starts_with("/run/user") {
+        "it is in your runtime directory"
+    } else {
+        "there is no runtime directory of yours (XDG_RUNTIME_DIR), so it is with the temporary files"
     }
 }
 
@@ -262,5 +269,20 @@ fn last_lines(dir: &Path, findings: &mut Findings) {
     }
     for line in found.into_iter().rev() {
         findings.bad("log", line.as_str());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_not_said_to_be_in_a_directory_that_an_empty_variable_names() {
+        let temporary = Path::new("/tmp/keyfob-1/keyfob.sock");
+        assert!(by_default(temporary, Some(OsString::new())).contains("temporary"));
+        assert!(by_default(temporary, None).contains("temporary"));
+        let own = Path::new("/run/user/1/keyfob/keyfob.sock");
+        assert_eq!(by_default(own, Some("/run/user/1".into())), "it is in XDG_RUNTIME_DIR");
+        assert_eq!(by_default(own, Some(OsString::new())), "it is in your runtime directory");
     }
 }
